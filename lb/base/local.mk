@@ -1,0 +1,10 @@
+libperch_a_SOURCES += \
+	lb/base/address.c lb/base/address.h \
+	lb/base/clock.h \
+	lb/base/error.c lb/base/error.h \
+	lb/base/hash.c lb/base/hash.h \
+	lb/base/list.h \
+	lb/base/log.c lb/base/log.h \
+	lb/base/memory.c lb/base/memory.h \
+	lb/base/slice.h \
+	lb/base/table.c lb/base/table.h

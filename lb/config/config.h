@@ -1,0 +1,195 @@
+/*
+ * config: what a configuration file says, as a plain result.
+ *
+ * Made whole by config_load() on the control thread, read by whoever builds a
+ * snapshot from it, freed by config_free(). Every default has been filled in,
+ * every value is inside its range, and every reference (a service's stable
+ * version) has been checked. The keys, their types, defaults and ranges stand
+ * in schema.c's table and nowhere else.
+ *
+ * Durations are nanoseconds, sizes bytes.
+ */
+#ifndef PERCH_CONFIG_CONFIG_H
+#define PERCH_CONFIG_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/address.h"
+#include "base/error.h"
+#include "base/log.h"
+
+/* timeouts: the global ones; a service may override those marked (s). */
+struct config_timeouts {
+	uint64_t header_ns;        /* header: client's head, first byte to last; 10s */
+	uint64_t body_ns;          /* body: client idle while a body is sent or taken; 30s */
+	uint64_t idle_ns;          /* idle: client keep-alive; 60s */
+	uint64_t half_closed_ns;   /* half_closed: client that closed its sending side; 10s */
+	uint64_t shutdown_ns;      /* shutdown: limit of a graceful stop; 30s */
+	uint64_t upstream_idle_ns; /* upstream_idle: unused upstream connection; 60s */
+	uint64_t connect_ns;       /* connect: to an endpoint (s); 2s */
+	uint64_t queue_ns;         /* queue: wait for an upstream connection (s); 5s */
+	uint64_t response_ns;      /* response: request sent to response head (s); 30s */
+	uint64_t response_idle_ns; /* response_idle: between reads of a response body (s); 30s */
+	uint64_t tunnel_ns;        /* tunnel: idle upgraded connection (s); 1h */
+};
+
+struct config_limits {
+	uint64_t connections;          /* client connections, all workers; 20000 */
+	uint64_t head;                 /* bytes of a head; 16KiB, 1KiB to 64KiB */
+	uint64_t target;               /* bytes of a request target; 8KiB */
+	uint64_t fields;               /* fields of a head; 100, 8 to 250 */
+	uint64_t body;                 /* request body; 0: no limit; (s); 0 */
+	uint64_t endpoint_connections; /* per endpoint, all workers; (s) 1024 */
+	uint64_t endpoint_idle;        /* unused ones kept, per endpoint and worker; (s) 256 */
+	uint64_t pending;              /* requests waiting for a connection, per endpoint and worker; (s) 1024 */
+};
+
+enum config_access_format {
+	CONFIG_ACCESS_OFF, /* default */
+	CONFIG_ACCESS_COMMON,
+	CONFIG_ACCESS_COMBINED,
+	CONFIG_ACCESS_JSON,
+};
+
+struct config_log {
+	enum log_level level; /* error, warn, info (default), debug */
+	char *target;         /* "stderr" (default), "syslog" or a path */
+	struct {
+		enum config_access_format format;
+		char *file; /* a path, or "stdout" (default) */
+	} access;
+};
+
+struct config_listener {
+	struct address bind; /* IP and port; "*:80" is [::]:80 taking IPv4 too */
+};
+
+/* Where a client key or a balance key comes from. */
+enum config_key_source {
+	CONFIG_KEY_HEADER,  /* "header NAME" */
+	CONFIG_KEY_COOKIE,  /* "cookie NAME" */
+	CONFIG_KEY_ADDRESS, /* "address": the client's */
+	CONFIG_KEY_CLIENT,  /* "client": its cell; balance.key only */
+	CONFIG_KEY_PATH,    /* "path": target without query; balance.key only */
+};
+
+struct config_key {
+	enum config_key_source source;
+	char *name; /* of the header or cookie, else NULL */
+};
+
+/* An endpoint: "HOST:PORT" or {address: HOST:PORT, weight: 3}. */
+struct config_endpoint {
+	char *name; /* "host:port" as in logs, in its canonical form */
+	char *host; /* no brackets */
+	uint16_t port;
+	unsigned weight; /* 1 to 1000; 1 */
+};
+
+struct config_version {
+	char *name; /* [A-Za-z0-9._-]{1,64} */
+	struct config_endpoint *endpoints; /* at least one, no two alike */
+	size_t n_endpoints;
+};
+
+enum config_policy {
+	CONFIG_LEAST_REQUEST, /* default */
+	CONFIG_ROUND_ROBIN,
+	CONFIG_MAGLEV,
+};
+
+enum config_pin { CONFIG_PIN_DOCUMENT, CONFIG_PIN_SESSION, CONFIG_PIN_NONE };
+enum config_override { CONFIG_OVERRIDE_TRUSTED, CONFIG_OVERRIDE_ANY };
+enum config_identity { CONFIG_IDENTITY_COOKIE, CONFIG_IDENTITY_KEY };
+enum config_cacheable { CONFIG_CACHEABLE_PRIVATE, CONFIG_CACHEABLE_KEEP };
+
+struct config_sticky {
+	char *header; /* X-Perch-Version; a field name */
+	char *cookie; /* perch; a cookie name */
+	struct config_key *key; /* default empty */
+	size_t n_key;
+	enum config_pin pin;
+	enum config_override override;
+	enum config_identity identity;
+	enum config_cacheable cacheable; /* keep: warn when the file is loaded */
+	char *domain;           /* Domain of the cookie; NULL: none */
+	uint64_t lifetime_ns;   /* Max-Age; 0 (default): a session cookie */
+};
+
+struct config_service {
+	char *name; /* [A-Za-z0-9._-]{1,64}, unique */
+	struct {
+		char **hosts; /* lower-case; "a.b", "*.b"; default ["*"]: any host */
+		size_t n_hosts;
+		char **paths; /* prefixes that start with "/"; default ["/"] */
+		size_t n_paths;
+	} match;
+	struct config_version *versions; /* at least one, in file order */
+	size_t n_versions;
+	char *stable; /* one of versions; required unless there is just one */
+	struct config_sticky sticky;
+	struct {
+		enum config_policy policy;
+		struct config_key *key; /* default [client]; first that is present */
+		size_t n_key;
+	} balance;
+	uint64_t drain_ns; /* drain: old version after a promotion; 10m */
+	struct config_timeouts timeouts; /* the global ones, overridden */
+	struct config_limits limits;     /* the global ones, overridden */
+};
+
+struct config_admin {
+	char **bind; /* "127.0.0.1:9900" (default), "[::1]:9900", "unix:/run/perch.sock" */
+	size_t n_bind; /* 0 where `bind: []`: no admin server */
+};
+
+struct config {
+	unsigned workers; /* 0: auto, one per core; at most 256 */
+	char *user;       /* NULL: stay */
+	struct cidr *trusted_proxies; /* default 127.0.0.0/8 and ::1 */
+	size_t n_trusted_proxies;
+	struct config_timeouts timeouts;
+	struct config_limits limits;
+	struct config_log log;
+	struct config_listener *listeners; /* at least one, no two alike */
+	size_t n_listeners;
+	struct config_service *services; /* at least one; no two with one host and path */
+	size_t n_services;
+	struct config_admin admin;
+	char *state_dir; /* NULL: keep no state, and warn */
+};
+
+/*
+ * All that is wrong with a file, in the order of its places. Each message is
+ * one line, "perch.yaml:12:7: ...".
+ */
+struct config_report {
+	char **errors;
+	size_t n_errors;
+	char **warnings;
+	size_t n_warnings;
+};
+
+void config_report_free(struct config_report *report);
+
+/*
+ * Reads and checks a file. NULL if anything is wrong; report then says what.
+ * The report is the caller's to free either way.
+ */
+struct config *config_load(const char *path, struct config_report *report);
+
+/* The same from memory; name stands in messages for the file's name. */
+struct config *config_parse(const char *name, const char *text, size_t len,
+	struct config_report *report);
+
+void config_free(struct config *config);
+
+/* What the schema's table generates. */
+void config_print_json_schema(FILE *out);
+void config_print_reference_man(FILE *out);      /* the key list of perch.yaml(5) */
+void config_print_reference_markdown(FILE *out); /* the same for docs */
+
+#endif

@@ -1,0 +1,1 @@
+libperch_a_SOURCES +=

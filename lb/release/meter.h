@@ -1,0 +1,87 @@
+/*
+ * meter: what was forwarded, counted as it happens.
+ *
+ * One meter for each worker and endpoint, one for each worker and version for
+ * what found no endpoint, one for each worker and service for what found no
+ * version. A worker writes its own with relaxed stores (no lock, no
+ * read-modify-write instruction); anyone may read and add up.
+ */
+#ifndef PERCH_RELEASE_METER_H
+#define PERCH_RELEASE_METER_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "release/histogram.h"
+
+/* What went wrong; names in metrics and logs by meter_error_name(). */
+enum meter_error {
+	METER_ERROR_NONE,
+	METER_ERROR_CONNECT,          /* refused, unreachable */
+	METER_ERROR_CONNECT_TIMEOUT,
+	METER_ERROR_RESET,            /* closed or reset before the response head */
+	METER_ERROR_RESPONSE_TIMEOUT, /* no response head in time */
+	METER_ERROR_BAD_RESPONSE,     /* malformed */
+	METER_ERROR_TRUNCATED,        /* body cut short, or idle for too long */
+	METER_ERROR_NO_ENDPOINT,      /* none, or none resolved */
+	METER_ERROR_OVERLOAD,         /* pending queue full or waited too long */
+	METER_ERROR_CLIENT_ABORT,     /* not the backend's fault */
+	METER_ERROR_REQUEST,          /* the request was refused: 4xx of perch's own */
+	METER_ERROR_COUNT,
+};
+const char *meter_error_name(enum meter_error error);
+
+struct meter {
+	_Atomic uint64_t requests;     /* ended ones */
+	_Atomic uint64_t responses[6]; /* by class: [2] is 2xx; [0] none was sent */
+	_Atomic uint64_t errors[METER_ERROR_COUNT];
+	_Atomic uint64_t bytes_in;     /* request body, from clients */
+	_Atomic uint64_t bytes_out;    /* response body, to clients */
+	_Atomic uint64_t retries;      /* asked again on another connection */
+	_Atomic uint64_t connects;     /* upstream connections opened */
+	_Atomic int64_t in_flight;
+	struct histogram first_byte;   /* request sent to response head */
+	struct histogram total;        /* request head read to response sent */
+};
+
+/* A reader's sum over meters. */
+struct meter_counts {
+	uint64_t requests;
+	uint64_t responses[6];
+	uint64_t errors[METER_ERROR_COUNT];
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t retries;
+	uint64_t connects;
+	int64_t in_flight;
+	struct histogram_counts first_byte;
+	struct histogram_counts total;
+};
+
+/* By the meter's one writer only. */
+static inline void
+meter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter,
+		atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
+}
+
+static inline void
+meter_add_signed(_Atomic int64_t *counter, int64_t n)
+{
+	atomic_store_explicit(counter,
+		atomic_load_explicit(counter, memory_order_relaxed) + n,
+		memory_order_relaxed);
+}
+
+/* Adds a meter to a sum. */
+void meter_sum(const struct meter *meter, struct meter_counts *out);
+/* Adds a sum to a sum. */
+void meter_counts_add(
+	const struct meter_counts *counts, struct meter_counts *out);
+/* Requests that ended badly for the version: connect failures, resets,
+ * timeouts, truncated bodies, and answers of class 5xx. */
+uint64_t meter_counts_failures(const struct meter_counts *counts);
+
+#endif

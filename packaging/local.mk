@@ -1,0 +1,1 @@
+# What distributors need: man pages, systemd unit.
