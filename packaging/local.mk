@@ -1,1 +1,2 @@
 # What distributors need: man pages, systemd unit.
+EXTRA_DIST += packaging/perch.service

@@ -1,0 +1,44 @@
+# What keeps the tree in order; none of it is part of a build.
+EXTRA_DIST += \
+	quickstart runtests \
+	demo/build.py demo/serve demo/server.mjs demo/versions.json \
+	demo/src/app.js demo/src/details.js demo/src/index.html \
+	demo/src/style.css \
+	tools/check_layers.py tools/coverage.py tools/packages.sh \
+	.clang-format .clang-tidy .editorconfig
+
+FORMAT_FILES = find $(srcdir)/lb $(srcdir)/tests $(srcdir)/bench \
+	-name '*.[ch]' -print0
+
+check-layers:
+	$(srcdir)/tools/check_layers.py $(srcdir)
+
+# To see, not to stop at: versions of clang-format differ.
+check-format:
+	@if command -v clang-format >/dev/null; then \
+		$(FORMAT_FILES) | xargs -0 clang-format --dry-run 2>&1 | \
+			grep -F '[-Wclang-format' | cut -d: -f1 | sort | \
+			uniq -c; \
+	else \
+		echo 'check-format: no clang-format here'; \
+	fi
+
+format:
+	$(FORMAT_FILES) | xargs -0 clang-format -i
+
+lint:
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --std=c11 \
+		--enable=warning,portability --suppress=missingInclude \
+		--suppress=normalCheckLevelMaxBranches \
+		-D_GNU_SOURCE -I$(srcdir)/lb $(srcdir)/lb $(srcdir)/bench
+	find $(srcdir)/lb -name '*.c' -print0 | xargs -0 -n 8 -P 2 \
+		clang-tidy --quiet --warnings-as-errors='*' -- \
+		-std=gnu11 -I. $(AM_CPPFLAGS) -D_GNU_SOURCE
+
+coverage:
+	$(srcdir)/tools/coverage.py $(srcdir)
+
+fuzz:
+	$(srcdir)/runtests --fuzz
+
+.PHONY: check-layers check-format format lint coverage fuzz
