@@ -11,6 +11,7 @@
 
 #include "http/cookie.h"
 #include "http/message.h"
+#include "release/release.h"
 
 #define STICKY_NONE (-1)
 /* Shares and buckets are in hundredths of a percent. */
@@ -25,15 +26,6 @@ enum sticky_reason {
 	STICKY_STABLE, /* no release runs */
 };
 const char *sticky_reason_name(enum sticky_reason reason);
-
-/* Where a version stands, seen from new requests. */
-enum sticky_standing {
-	STANDING_IDLE,        /* configured, not released: override only */
-	STANDING_ACTIVE,      /* stable, or the running release's candidate */
-	STANDING_DRAINING,    /* pinned clients only */
-	STANDING_ASSETS_ONLY, /* rescue only */
-};
-const char *sticky_standing_name(enum sticky_standing standing);
 
 enum sticky_pin { STICKY_PIN_DOCUMENT, STICKY_PIN_SESSION, STICKY_PIN_NONE };
 
@@ -62,7 +54,7 @@ struct sticky_input {
 	bool has_cookie;         /* well-formed */
 	struct cookie cookie;
 	int pinned;              /* the cookie's version by index, or STICKY_NONE */
-	enum sticky_standing pinned_standing;
+	enum release_standing pinned_standing; /* by release_standing_of() */
 	bool is_pinned_usable;   /* has an endpoint that is not left out */
 	bool has_key;
 	uint64_t key_hash;       /* XXH3_64 of the client key */
@@ -75,7 +67,9 @@ struct sticky_decision {
 	enum sticky_set set;
 	uint32_t cell;
 	bool has_identity; /* cookie or key: the cell will be the same again */
-	bool is_counted_by_bucket; /* bucket and version agree: the judge may count it */
+	/* A release runs, bucket and version agree, and nobody overrode: the
+	 * judge may count it. */
+	bool is_counted_by_bucket;
 };
 
 void sticky_decide(

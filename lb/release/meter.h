@@ -33,7 +33,9 @@ const char *meter_error_name(enum meter_error error);
 
 struct meter {
 	_Atomic uint64_t requests;     /* ended ones */
-	_Atomic uint64_t responses[6]; /* by class: [2] is 2xx; [0] none was sent */
+	/* By the class that the client was sent: [2] is 2xx, [0] none was sent.
+	 * Each ended request counts once; perch's own 502, 503 and 504 are 5xx. */
+	_Atomic uint64_t responses[6];
 	_Atomic uint64_t errors[METER_ERROR_COUNT];
 	_Atomic uint64_t bytes_in;     /* request body, from clients */
 	_Atomic uint64_t bytes_out;    /* response body, to clients */
@@ -80,8 +82,9 @@ void meter_sum(const struct meter *meter, struct meter_counts *out);
 /* Adds a sum to a sum. */
 void meter_counts_add(
 	const struct meter_counts *counts, struct meter_counts *out);
-/* Requests that ended badly for the version: connect failures, resets,
- * timeouts, truncated bodies, and answers of class 5xx. */
+/* Requests that ended badly for the version: truncated bodies, and answers of
+ * class 5xx, which connect failures, resets and timeouts end in too (so these
+ * are not added once more). */
 uint64_t meter_counts_failures(const struct meter_counts *counts);
 
 #endif
