@@ -132,8 +132,8 @@ format_prefix(char *out, size_t size, enum log_level level)
 
 	gmtime_r(&seconds, &utc);
 	len = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &utc);
-	len += (size_t)snprintf(out + len, size - len, ".%03uZ %s ", ms,
-		level_names[level]);
+	len += (size_t)snprintf(
+		out + len, size - len, ".%03uZ %s ", ms, level_names[level]);
 	return len;
 }
 

@@ -79,8 +79,7 @@ table_set(struct table *table, struct slice key, void *value)
 		grow(table);
 	slot = &table->slots[probe(table, key)];
 	if (slot->key == NULL) {
-		slot->key = memory_strndup(
-			key.len > 0 ? key.ptr : "", key.len);
+		slot->key = memory_strndup(key.len > 0 ? key.ptr : "", key.len);
 		slot->key_len = key.len;
 		table->n_used++;
 	}

@@ -1,0 +1,322 @@
+#include "config/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/table.h"
+#include "config/suggest.h"
+
+/* Hosts times paths, over all services: what the router must hold. */
+#define MAX_ROUTES 65536
+#define MAX_NEAR_NAMES 256
+
+static struct report_place
+place_or(const struct reader *reader, const void *member,
+	struct report_place otherwise)
+{
+	const struct report_place *place = reader_place(reader, member);
+
+	return place != NULL ? *place : otherwise;
+}
+
+static struct report_place
+place_of(const struct reader *reader, const void *member)
+{
+	return place_or(reader, member, (struct report_place){1, 1});
+}
+
+/*
+ * Reports what if key was seen before. Seen keys point at something of which
+ * the place is known.
+ */
+static void
+check_unique(const struct reader *reader, struct table *seen, struct slice key,
+	void *member, const char *what)
+{
+	const void *first = table_find(seen, key);
+
+	if (first == NULL) {
+		table_set(seen, key, member);
+		return;
+	}
+	report_error(reader->report, place_of(reader, member),
+		"%s is given twice, first in line %u", what,
+		place_of(reader, first).line);
+}
+
+static void
+check_listeners(const struct reader *reader)
+{
+	struct config *config = reader->config;
+	struct table seen;
+	size_t i;
+
+	table_init(&seen);
+	for (i = 0; i < config->n_listeners; i++) {
+		struct config_listener *listener = &config->listeners[i];
+		char text[ADDRESS_TEXT_SIZE], what[ADDRESS_TEXT_SIZE + 16];
+		size_t len = address_format(&listener->bind, text);
+
+		if (address_len(&listener->bind) == 0)
+			continue;
+		snprintf(what, sizeof(what), "listener %s", text);
+		check_unique(reader, &seen, (struct slice){text, len}, listener,
+			what);
+	}
+	table_free(&seen);
+}
+
+static bool
+is_loopback(const char *bind)
+{
+	struct cidr loopback[2];
+	struct address address;
+	char host[ADDRESS_HOST_SIZE];
+	uint16_t port;
+
+	return cidr_parse(SLICE("127.0.0.0/8"), &loopback[0]) &&
+	       cidr_parse(SLICE("::1"), &loopback[1]) &&
+	       address_split(slice_from_string(bind), 0, host, &port) &&
+	       address_parse_ip(slice_from_string(host), port, &address) &&
+	       cidr_matches_any(loopback, 2, &address);
+}
+
+static void
+check_admin(const struct reader *reader)
+{
+	struct config_admin *admin = &reader->config->admin;
+	struct table seen;
+	size_t i;
+
+	table_init(&seen);
+	for (i = 0; i < admin->n_bind; i++) {
+		const char *bind = admin->bind[i];
+		char what[192];
+
+		if (bind == NULL)
+			continue;
+		snprintf(what, sizeof(what), "admin.bind %s", bind);
+		check_unique(reader, &seen, slice_from_string(bind),
+			&admin->bind[i], what);
+		if (strncmp(bind, "unix:", 5) == 0 || is_loopback(bind))
+			continue;
+		report_warning(reader->report,
+			place_of(reader, &admin->bind[i]),
+			"admin.bind: the admin server asks for no password, "
+			"and %s is no loopback address",
+			bind);
+	}
+	table_free(&seen);
+}
+
+static void
+check_endpoints(const struct reader *reader, struct config_version *version)
+{
+	struct table seen;
+	size_t i;
+
+	table_init(&seen);
+	for (i = 0; i < version->n_endpoints; i++) {
+		struct config_endpoint *endpoint = &version->endpoints[i];
+		char what[ADDRESS_HOST_SIZE + 128];
+
+		if (endpoint->name == NULL)
+			continue;
+		snprintf(what, sizeof(what), "endpoint %s of version \"%.*s\"",
+			endpoint->name, REPORT_QUOTE_LEN, version->name);
+		check_unique(reader, &seen, slice_from_string(endpoint->name),
+			endpoint, what);
+	}
+	table_free(&seen);
+}
+
+static const char *
+nearest_version(const struct config_service *service, const char *name)
+{
+	const char *names[MAX_NEAR_NAMES];
+	size_t i, n = 0;
+
+	for (i = 0; i < service->n_versions && n < MAX_NEAR_NAMES; i++)
+		names[n++] = service->versions[i].name;
+	return suggest_word(name, names, n);
+}
+
+static void
+report_unknown_version(
+	const struct reader *reader, const struct config_service *service)
+{
+	struct report_place place = place_of(reader, &service->stable);
+	const char *near = nearest_version(service, service->stable);
+
+	if (near != NULL)
+		report_error(reader->report, place,
+			"services.%.*s.stable: no version \"%s\", did you mean "
+			"\"%.*s\"?",
+			REPORT_QUOTE_LEN, service->name, service->stable,
+			REPORT_QUOTE_LEN, near);
+	else
+		report_error(reader->report, place,
+			"services.%.*s.stable: no version \"%s\" in its "
+			"versions",
+			REPORT_QUOTE_LEN, service->name, service->stable);
+}
+
+static void
+check_stable(const struct reader *reader, struct config_service *service)
+{
+	size_t i;
+
+	/* Without versions, or with a bad name, it has been reported. */
+	if (service->n_versions == 0 ||
+		(service->stable == NULL &&
+			reader_place(reader, &service->stable) != NULL))
+		return;
+	if (service->stable == NULL && service->n_versions == 1) {
+		service->stable = memory_strdup(service->versions[0].name);
+		return;
+	}
+	if (service->stable == NULL) {
+		report_error(reader->report, place_of(reader, &service->name),
+			"missing key \"stable\" in services.%.*s, which has "
+			"%zu versions",
+			REPORT_QUOTE_LEN, service->name, service->n_versions);
+		return;
+	}
+	for (i = 0; i < service->n_versions; i++) {
+		if (strcmp(service->versions[i].name, service->stable) == 0)
+			return;
+	}
+	report_unknown_version(reader, service);
+}
+
+static void
+check_sticky(const struct reader *reader, struct config_service *service)
+{
+	struct config_sticky *sticky = &service->sticky;
+
+	if (sticky->lifetime_ns % UINT64_C(1000000000) != 0)
+		report_error(reader->report,
+			place_of(reader, &sticky->lifetime_ns),
+			"services.%.*s.sticky.lifetime: Max-Age has whole "
+			"seconds",
+			REPORT_QUOTE_LEN, service->name);
+	if (sticky->cacheable == CONFIG_CACHEABLE_KEEP)
+		report_warning(reader->report,
+			place_of(reader, &sticky->cacheable),
+			"services.%.*s.sticky.cacheable: with keep, a shared "
+			"cache may give the candidate's pages to everybody",
+			REPORT_QUOTE_LEN, service->name);
+	if (sticky->identity == CONFIG_IDENTITY_KEY && sticky->n_key == 0)
+		report_warning(reader->report,
+			place_of(reader, &sticky->identity),
+			"services.%.*s.sticky.identity: key has no effect, for "
+			"sticky.key is empty",
+			REPORT_QUOTE_LEN, service->name);
+}
+
+static void
+check_balance(const struct reader *reader, struct config_service *service)
+{
+	const struct report_place *place =
+		reader_place(reader, &service->balance.key);
+
+	if (place == NULL || service->balance.policy == CONFIG_MAGLEV)
+		return;
+	report_warning(reader->report, *place,
+		"services.%.*s.balance.key: has an effect with policy maglev "
+		"only",
+		REPORT_QUOTE_LEN, service->name);
+}
+
+/* One host and path; seen holds the service that has it. */
+static void
+check_route(const struct reader *reader, struct table *seen,
+	struct config_service *service, char **host, char **path)
+{
+	struct report_place fallback = place_of(reader, &service->name);
+	struct config_service *other;
+	char *route;
+	size_t size;
+
+	if (*host == NULL || *path == NULL)
+		return;
+	/* No host has a slash in it, so this is unambiguous. */
+	size = strlen(*host) + strlen(*path) + 1;
+	route = memory_zalloc(size);
+	snprintf(route, size, "%s%s", *host, *path);
+	other = table_find(seen, slice_from_string(route));
+	if (other == NULL)
+		table_set(seen, slice_from_string(route), service);
+	else if (other == service)
+		report_error(reader->report,
+			place_or(
+				reader, path, place_or(reader, host, fallback)),
+			"services.%.*s.match: %s is given twice",
+			REPORT_QUOTE_LEN, service->name, route);
+	else
+		report_error(reader->report,
+			place_or(
+				reader, path, place_or(reader, host, fallback)),
+			"services.%.*s.match: %s is taken by service \"%.*s\" "
+			"(line %u)",
+			REPORT_QUOTE_LEN, service->name, route,
+			REPORT_QUOTE_LEN, other->name,
+			place_of(reader, &other->name).line);
+	free(route);
+}
+
+static void
+check_routes(const struct reader *reader)
+{
+	struct config *config = reader->config;
+	struct table seen;
+	size_t i, h, p, n_routes = 0;
+
+	table_init(&seen);
+	for (i = 0; i < config->n_services; i++) {
+		struct config_service *service = &config->services[i];
+
+		n_routes += service->match.n_hosts * service->match.n_paths;
+		if (n_routes > MAX_ROUTES) {
+			report_error(reader->report,
+				place_of(reader, &service->name),
+				"more than %d pairs of host and path in all",
+				MAX_ROUTES);
+			break;
+		}
+		for (h = 0; h < service->match.n_hosts; h++) {
+			for (p = 0; p < service->match.n_paths; p++)
+				check_route(reader, &seen, service,
+					&service->match.hosts[h],
+					&service->match.paths[p]);
+		}
+	}
+	table_free(&seen);
+}
+
+void
+check_config(const struct reader *reader)
+{
+	struct config *config = reader->config;
+	size_t i, v;
+
+	check_listeners(reader);
+	check_admin(reader);
+	for (i = 0; i < config->n_services; i++) {
+		struct config_service *service = &config->services[i];
+
+		for (v = 0; v < service->n_versions; v++)
+			check_endpoints(reader, &service->versions[v]);
+		check_stable(reader, service);
+		check_sticky(reader, service);
+		check_balance(reader, service);
+	}
+	check_routes(reader);
+	if (config->state_dir == NULL &&
+		reader_place(reader, &config->state_dir) == NULL)
+		report_warning(reader->report, (struct report_place){1, 1},
+			"no state_dir: a restart forgets releases and draws "
+			"every client anew");
+}
