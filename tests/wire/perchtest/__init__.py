@@ -1,0 +1,23 @@
+"""perchtest: what the wire tests are written with.
+
+Perch           the daemon under test, started on a configuration of one's own
+ScriptedBackend a backend that does exactly what its script says, byte by byte
+RawClient       a client that sends exactly the bytes it is given
+
+Nothing here sleeps to wait for something: it waits for the thing itself, for
+up to PATIENCE seconds, so that a slow machine is slow and not wrong.
+"""
+
+from .admin import Admin, Metrics
+from .backend import Connection, PeerClosed, ScriptedBackend, respond
+from .browser import Browser
+from .client import RawClient
+from .http1 import Message, ProtocolError, Truncated
+from .perch import Perch, free_port
+from .wait import PATIENCE, wait_for
+
+__all__ = [
+    "Admin", "Browser", "Connection", "Message", "Metrics", "PATIENCE",
+    "PeerClosed", "Perch", "ProtocolError", "RawClient", "ScriptedBackend",
+    "Truncated", "free_port", "respond", "wait_for",
+]

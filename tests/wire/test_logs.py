@@ -1,0 +1,169 @@
+"""Access logs and the log of errors."""
+
+import json
+import os
+import re
+import signal
+
+import pytest
+
+from perchtest import RawClient, wait_for
+
+
+@pytest.fixture
+def logging(start, backends, tmp_path):
+    """Starts a perch that logs to a file: logging("json") -> (perch, path,
+    backend)."""
+    def make(form, **settings):
+        path = str(tmp_path / "access.log")
+        backend = backends("one")
+        perch = start({"web": backend}, log={
+            "level": "info", "access": {"file": path, "format": form}},
+            **settings)
+        return perch, path, backend
+    return make
+
+
+def lines_of(path, count):
+    """That many lines, once they have been flushed."""
+    def read():
+        with open(path) as file:
+            lines = file.read().splitlines()
+        return lines if len(lines) >= count else None
+    lines = wait_for("%d lines in %s" % (count, path), read)
+    assert len(lines) == count
+    return lines
+
+
+ASKED = {"Referer": "http://there/", "User-Agent": 'a "quoted" agent',
+         "X-Request-Id": "id-12345"}
+COMMON = (r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d '
+          r'[+-]\d{4}\] "GET /a\?b HTTP/1\.1" 200 3')
+
+
+@pytest.mark.parametrize("form,pattern", [
+    ("common", COMMON + r"\Z"),
+    ("combined", COMMON + r' "http://there/" "a \\(?:"|x22)quoted\\(?:"|x22)'
+                          r' agent"\Z')])
+def test_classic_formats(logging, form, pattern):
+    perch, path, _ = logging(form)
+    with RawClient(perch.port) as client:
+        client.request("GET", "/a?b", fields=ASKED)
+    line, = lines_of(path, 1)
+    assert re.match(pattern, line), line
+
+
+def test_json(logging):
+    perch, path, backend = logging("json")
+    with RawClient(perch.port) as client:
+        client.request("GET", "/a?b", fields=ASKED)
+        client.request("POST", '/"\\', fields={"User-Agent": "\xe4\x80\t"},
+                       body=b"12345")
+        client.request("GET", "/", fields={"Host2": "x"})
+    first, second, _ = [json.loads(t) for t in lines_of(path, 3)]
+    text = json.dumps(first)
+    for value in ("web", "v1", "stable", backend.address, "id-12345",
+                  "/a?b", "GET", "127.0.0.1", 'a \\"quoted\\" agent'):
+        assert value in text, value
+    assert first["status"] == 200
+    times = [v for k, v in first.items()
+             if isinstance(v, float) or "time" in k or "_ms" in k]
+    assert len(times) >= 2
+    assert '/\\"' in json.dumps(second) or "\\\\" in json.dumps(second)
+
+
+def test_json_of_an_error(logging):
+    perch, path, _ = logging("json")
+    with RawClient(perch.port) as client:
+        client.send("GET / HTTP/1.1\r\n\r\n")
+        assert client.read_response().status == 400
+    assert json.loads(lines_of(path, 1)[0])["status"] == 400
+
+
+def test_log_injection(logging):
+    """Nothing that a client sends begins a line of its own."""
+    perch, path, _ = logging("common")
+    with RawClient(perch.port) as client:
+        client.request("GET", "/%0d%0afake", fields={"User-Agent": "x"})
+        client.send("GET /\x1b[31m HTTP/1.1\r\nHost: t\r\n\r\n")
+        client.read_response()
+    for line in lines_of(path, 2):
+        assert re.fullmatch(r"[\x20-\x7e]+", line)
+
+
+def test_off_writes_nothing(start, backends, tmp_path):
+    path = tmp_path / "access.log"
+    perch = start({"web": backends("one")}, log={
+        "access": {"file": str(path), "format": "off"}})
+    with RawClient(perch.port) as client:
+        client.request()
+    perch.stop()
+    assert not path.exists() or path.read_text() == ""
+
+
+def test_all_lines_are_written_at_the_end(logging):
+    perch, path, _ = logging("common")
+    with RawClient(perch.port) as client:
+        for _ in range(500):
+            client.request()
+    perch.stop()
+    assert len(open(path).read().splitlines()) == 500
+
+
+def test_lines_of_two_workers_are_whole(logging):
+    perch, path, _ = logging("json", workers=2)
+    clients = [RawClient(perch.port) for _ in range(20)]
+    for _ in range(30):
+        for client in clients:
+            client.send_request()
+        for client in clients:
+            assert client.read_response().status == 200
+    for client in clients:
+        client.close()
+    for line in lines_of(path, 600):
+        json.loads(line)
+
+
+def test_access_log_is_reopened(logging):
+    perch, path, _ = logging("common")
+    with RawClient(perch.port) as client:
+        client.request("GET", "/before")
+        lines_of(path, 1)
+        os.rename(path, path + ".1")
+        perch.send_signal(signal.SIGUSR1)
+        wait_for("the new file", lambda: os.path.exists(path))
+        client.request("GET", "/after")
+    assert "/after" in lines_of(path, 1)[0]
+    assert "/before" in lines_of(path + ".1", 1)[0]
+
+
+def test_log_file_is_reopened(start, backends, tmp_path):
+    path = str(tmp_path / "perch.log")
+    perch = start({"web": backends("one")},
+                  log={"target": path, "level": "info"})
+    assert os.path.getsize(path) > 0
+    os.rename(path, path + ".1")
+    perch.send_signal(signal.SIGUSR1)
+    wait_for("the new file", lambda: os.path.exists(path))
+    perch.send_signal(signal.SIGHUP)
+    wait_for("a line in it", lambda: os.path.getsize(path) > 0)
+
+
+def test_reason_for_the_version(start, backends, tmp_path):
+    path = str(tmp_path / "access.log")
+    v1, v2 = backends("v1", "v2")
+    perch = start({"web": {"versions": {"v1": v1, "v2": v2},
+                           "stable": "v1"}}, log={
+        "access": {"file": path, "format": "json"}})
+    from perchtest import Browser
+    with RawClient(perch.port) as client:
+        browser = Browser(client)
+        browser.navigate()
+        perch.admin.release("web", "v2", 100)
+        browser.asset()
+        browser.navigate()
+        browser.asset(**{"X-Perch-Version": "v1"})
+    got = [json.loads(line) for line in lines_of(path, 4)]
+    assert [g["reason"] for g in got] == [
+        "stable", "pin", "bucket", "override"]
+    assert [g["version"] for g in got] == ["v1", "v1", "v2", "v1"]

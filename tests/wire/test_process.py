@@ -1,0 +1,311 @@
+"""The daemon itself: options, signals, reloads."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from perchtest import PATIENCE, RawClient, wait_for
+from perchtest.perch import program, sanitizer_environment
+
+
+def run(*arguments):
+    return subprocess.run(
+        [program(), *arguments], capture_output=True, text=True,
+        timeout=PATIENCE, env=sanitizer_environment())
+
+
+# -- options ----------------------------------------------------------------
+
+def test_check_of_a_good_file(start, backends):
+    perch = start({"web": backends("one")}, start=False)
+    done = run("-t", "-c", perch.config_file)
+    assert done.returncode == 0, done
+    perch.is_killed = True
+
+
+def test_check_of_a_bad_file(tmp_path):
+    path = tmp_path / "perch.yaml"
+    path.write_text(
+        "listeners: [{bind: 127.0.0.1:8080}]\n"
+        "services:\n"
+        "  web:\n"
+        "    balance: {polcy: maglev}\n"
+        "    versions:\n"
+        "      v1: {endpoints: [127.0.0.1:1]}\n"
+        "timeouts: {idle: 10 parsecs}\n")
+    done = run("-t", "-c", str(path))
+    assert done.returncode == 1
+    # All of them in one go, each with its place, and a hint.
+    assert re.search(r"perch\.yaml:4:15: .*polcy.*policy", done.stderr)
+    assert re.search(r"perch\.yaml:7:18: .*parsecs", done.stderr)
+
+
+def test_check_of_no_file(tmp_path):
+    done = run("-t", "-c", str(tmp_path / "none.yaml"))
+    assert done.returncode == 1
+    assert "none.yaml" in done.stderr
+
+
+def test_bad_file_does_not_start(tmp_path):
+    path = tmp_path / "perch.yaml"
+    path.write_text("services: {}\n")
+    done = run("-c", str(path))
+    assert done.returncode == 1
+    assert "perch.yaml:" in done.stderr
+
+
+def test_taken_port_does_not_start(start, backends):
+    perch = start({"web": backends("one")}, start=False)
+    perch.is_killed = True
+    with socket.create_server(("127.0.0.1", perch.port)):
+        done = run("-c", perch.config_file)
+    assert done.returncode == 1
+    assert str(perch.port) in done.stderr
+
+
+def test_print_schema():
+    done = run("--print-schema")
+    assert done.returncode == 0
+    schema = json.loads(done.stdout)
+    assert "services" in schema["properties"]
+
+
+def test_version_and_help():
+    assert re.search(r"perch \d+\.\d+\.\d+", run("--version").stdout)
+    assert "-c" in run("--help").stdout
+
+
+def test_environment_is_expanded(start, backends):
+    one = backends("one")
+    perch = start({"web": one}, start=False)
+    text = open(perch.config_file).read()
+    with open(perch.config_file, "w") as out:
+        out.write(text.replace(str(one.port), "${BACKEND_PORT}"))
+    perch._environment = dict(
+        sanitizer_environment(), BACKEND_PORT=str(one.port))
+    perch.start()
+    with RawClient(perch.port) as client:
+        assert client.request().body == b"one"
+
+
+# -- TERM, QUIT -------------------------------------------------------------
+
+def test_term_stops_quickly(start, backends):
+    one = backends("one")
+    one.play(lambda c: (c.read_request(), c.wait_closed()))
+    perch = start({"web": one})
+    with RawClient(perch.port) as busy, RawClient(perch.port):
+        busy.send_request()
+        one.wait_heads(1)
+        perch.send_signal(signal.SIGTERM)
+        assert perch.wait(10) == 0
+
+
+def _held(release):
+    def script(c):
+        c.read_request()
+        c.wait(release)
+        c.send_response(b"done")
+    return script
+
+
+def test_quit_finishes_what_runs(start, backends):
+    one = backends("one")
+    release = threading.Event()
+    perch = start({"web": one})
+    with RawClient(perch.port) as idle, RawClient(perch.port) as busy:
+        assert idle.request().status == 200
+        one.play(_held(release))
+        busy.send_request()
+        one.wait_heads(1)
+        perch.send_signal(signal.SIGQUIT)
+        # Idle connections go at once, new ones aren't taken any more.
+        idle.expect_close()
+
+        def is_refused():
+            try:
+                with RawClient(perch.port) as late:
+                    late.send_request()
+                    return late.read_until_close() == b""
+            except OSError:
+                return True
+        wait_for("new connections to be refused", is_refused)
+        assert perch.process.poll() is None
+        release.set()
+        answer = busy.read_response()
+        assert answer.body == b"done"
+        assert answer.list("Connection") == ["close"]
+        busy.expect_close()
+    assert perch.wait() == 0
+
+
+def test_quit_is_not_ready(start, backends):
+    one = backends("one")
+    release = threading.Event()
+    perch = start({"web": one})
+    one.play(_held(release))
+    with RawClient(perch.port) as busy:
+        busy.send_request()
+        one.wait_heads(1)
+        perch.send_signal(signal.SIGQUIT)
+        wait_for("/readyz to say no", lambda: not perch.admin.is_ready())
+        release.set()
+        assert busy.read_response().status == 200
+    assert perch.wait() == 0
+
+
+def test_quit_has_a_limit(start, backends):
+    one = backends("one")
+    perch = start({"web": one}, timeouts={"shutdown": "300ms"})
+    one.play(lambda c: (c.read_request(), c.wait_closed()))
+    with RawClient(perch.port) as busy:
+        busy.send_request()
+        one.wait_heads(1)
+        perch.send_signal(signal.SIGQUIT)
+        assert perch.wait(10) == 0
+
+
+def test_quit_then_term(start, backends):
+    one = backends("one")
+    perch = start({"web": one})
+    one.play(lambda c: (c.read_request(), c.wait_closed()))
+    with RawClient(perch.port) as busy:
+        busy.send_request()
+        one.wait_heads(1)
+        perch.send_signal(signal.SIGQUIT)
+        perch.send_signal(signal.SIGTERM)
+        assert perch.wait(10) == 0
+
+
+def test_quit_with_nothing_to_do(start, backends):
+    perch = start({"web": backends("one")})
+    perch.stop(signal.SIGQUIT)
+
+
+def test_sigpipe_is_harmless(start, backends):
+    perch = start({"web": backends("one")})
+    perch.send_signal(signal.SIGPIPE)
+    with RawClient(perch.port) as client:
+        assert client.request().status == 200
+
+
+# -- HUP --------------------------------------------------------------------
+
+def _body(perch):
+    with RawClient(perch.port) as client:
+        return client.request().body
+
+
+def test_reload_swaps_a_good_file_in(start, backends):
+    one, two = backends("one", "two")
+    perch = start({"web": one}, workers=2)
+    assert _body(perch) == b"one"
+    perch.change({"web": two})
+    perch.reload(lambda: _body(perch) == b"two")
+    assert {_body(perch) for _ in range(20)} == {b"two"}
+
+
+def test_reload_reaches_open_connections(start, backends):
+    one, two = backends("one", "two")
+    perch = start({"web": one})
+    with RawClient(perch.port) as client:
+        assert client.request().body == b"one"
+        perch.change({"web": two})
+        perch.reload(lambda: _body(perch) == b"two")
+        assert client.request().body == b"two"
+
+
+def test_reload_spares_a_running_request(start, backends):
+    one, two = backends("one", "two")
+    release = threading.Event()
+    perch = start({"web": one})
+    one.play(_held(release))
+    with RawClient(perch.port) as client:
+        client.send_request()
+        one.wait_heads(1)
+        perch.change({"web": two})
+        perch.reload(lambda: _body(perch) == b"two")
+        release.set()
+        assert client.read_response().body == b"done"
+        assert client.request().body == b"two"
+
+
+@pytest.mark.parametrize("damage", [
+    "services: [", "unknown: 1\n", "", "services: {}\n"])
+def test_bad_file_is_refused_and_the_old_stays(start, backends, damage):
+    perch = start({"web": backends("one")})
+    mark = len(perch.stderr())
+    with open(perch.config_file, "w") as out:
+        out.write(damage)
+    perch.send_signal(signal.SIGHUP)
+    perch.wait_log(r"perch\.yaml:\d+:\d+: ", mark)
+    assert _body(perch) == b"one"
+    # And it isn't stuck: a good file is taken again.
+    perch.change(limits={"target": "100B"})
+    perch.reload(lambda: _status(perch, "/" + "a" * 200) == 414)
+
+
+def _status(perch, target):
+    with RawClient(perch.port) as client:
+        return client.request("GET", target).status
+
+
+def test_missing_file_is_refused_and_the_old_stays(start, backends):
+    perch = start({"web": backends("one")})
+    mark = len(perch.stderr())
+    os.unlink(perch.config_file)
+    perch.send_signal(signal.SIGHUP)
+    perch.wait_log("perch.yaml", mark)
+    assert _body(perch) == b"one"
+
+
+def test_reload_adds_and_drops_a_listener(start, backends):
+    from perchtest import free_port
+    perch = start({"web": backends("one")}, workers=2)
+    first, second = perch.port, free_port()
+    both = [{"bind": "127.0.0.1:%d" % p} for p in (first, second)]
+
+    def serves(port):
+        try:
+            with RawClient(port) as client:
+                return client.request().status == 200
+        except (OSError, AssertionError):
+            return False
+    perch.change(listeners=both)
+    perch.reload(lambda: serves(second))
+    assert serves(first)
+    with RawClient(first) as open_one:
+        assert open_one.request().status == 200
+        perch.change(listeners=both[1:])
+        perch.reload(lambda: not serves(first))
+        # A connection that was accepted goes on.
+        assert open_one.request().status == 200
+    assert serves(second)
+
+
+def test_drops_privileges(start, backends):
+    if os.getuid() != 0:
+        pytest.skip("not root")
+    perch = start({"web": backends("one")}, user="nobody")
+    with open("/proc/%d/status" % perch.pid) as file:
+        uids = re.search(r"Uid:\s+(.*)", file.read())[1].split()
+    assert "0" not in uids
+    with RawClient(perch.port) as client:
+        assert client.request().status == 200
+
+
+def test_ipv6_listener(start, backends):
+    from perchtest import free_port
+    port = free_port()
+    perch = start({"web": backends("one")},
+                  listeners=[{"bind": "[::1]:%d" % port}])
+    with socket.create_connection(("::1", port), PATIENCE) as sock:
+        sock.sendall(b"GET / HTTP/1.0\r\nHost: t\r\n\r\n")
+        assert sock.recv(100).startswith(b"HTTP/1.1 200 ")
+    assert perch

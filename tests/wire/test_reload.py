@@ -1,0 +1,200 @@
+"""Many reloads under load: not one request fails."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from perchtest import PATIENCE, RawClient, Truncated, respond, wait_for
+
+CLIENTS = 8
+RELOADS = 20
+
+
+class Load:
+    """Keep-alive clients that ask and ask until they are told to stop."""
+
+    def __init__(self, port, action, clients=CLIENTS):
+        self._port = port
+        self._action = action
+        self._stop = threading.Event()
+        self.counts = [0] * clients
+        self.failures = []
+        self._threads = [threading.Thread(target=self._run, args=(i,))
+                         for i in range(clients)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(PATIENCE)
+
+    def _run(self, number):
+        client = None
+        try:
+            while not self._stop.is_set():
+                if client is None:
+                    client = RawClient(self._port)
+                    client.reader.keep_raw = False
+                answer = self._action(client, self.counts[number])
+                if answer.status != 200:
+                    self.failures.append(repr(answer))
+                self.counts[number] += 1
+                if "close" in answer.list("Connection"):
+                    client.close()
+                    client = None
+        except Exception as error:
+            self.failures.append("after %d: %r" % (
+                self.counts[number], error))
+        finally:
+            if client:
+                client.close()
+
+    def wait_more(self, n=1):
+        """Until every client has had n more answers."""
+        before = list(self.counts)
+        wait_for("every client to be served", lambda: self.failures or all(
+            now >= then + n for now, then in zip(self.counts, before)))
+        assert not self.failures, self.failures
+
+
+def get(client, number):
+    return client.request("GET", "/%d" % number)
+
+
+def post(client, number):
+    body = b"x" * (number % 5000)
+    answer = client.request("POST", body=body)
+    assert answer.body == body
+    return answer
+
+
+def connect_anew(client, number):
+    return client.request(fields={"Connection": "close"})
+
+
+@pytest.mark.parametrize("action", [get, post, connect_anew])
+def test_reloads_under_load(start, backends, action):
+    """Endpoints come and go with each reload, versions too."""
+    a, b, c = backends("a", "b", "c")
+    for one in (a, b, c):
+        one.play(respond(lambda r: r.body or b"ok"))
+    perch = start({"web": a}, workers=2, log={"level": "info"})
+    pools = [[a, b], [b, c], [c], [a, b, c], [a]]
+    with Load(perch.port, action) as load:
+        load.wait_more()
+        for i in range(RELOADS):
+            perch.change({"web": {"versions": {
+                "v1": pools[i % len(pools)],
+                "v%d" % (2 + i % 3): [a]}, "stable": "v1"}})
+            perch.reload()
+            load.wait_more()
+    assert not load.failures, load.failures
+    assert sum(load.counts) >= CLIENTS * RELOADS
+    assert a.requests and b.requests and c.requests
+
+
+def test_reload_storm(start, backends):
+    """Faster than they can be done, good and bad files mixed."""
+    one = backends("one")
+    perch = start({"web": one}, workers=2, log={"level": "warn"})
+    with Load(perch.port, get) as load:
+        load.wait_more()
+        for i in range(60):
+            if i % 5 == 4:
+                with open(perch.config_file, "w") as out:
+                    out.write("services: [nonsense\n")
+            else:
+                perch.change(limits={"target": "%dB" % (300 + i)})
+            perch.send_signal(signal.SIGHUP)
+            time.sleep(0.01)
+        load.wait_more(3)
+        perch.change(limits={"target": "100B"})
+        perch.reload(lambda: _status(perch.port, "/" + "a" * 200) == 414)
+        load.wait_more(3)
+    assert not load.failures, load.failures
+
+
+def _status(port, target):
+    with RawClient(port) as client:
+        return client.request("GET", target).status
+
+
+def test_reloads_do_not_leak(start, backends):
+    """Snapshots that nobody uses any more are freed."""
+    one = backends("one")
+    perch = start({"web": one}, workers=2, log={"level": "info"})
+    with Load(perch.port, get, clients=2) as load:
+        def reload_some(n):
+            for i in range(n):
+                perch.change(limits={"target": "%dB" % (300 + i)})
+                perch.reload()
+                load.wait_more()
+        reload_some(20)
+        before = perch.rss()
+        reload_some(40)
+        growth = perch.rss() - before
+    assert not load.failures, load.failures
+    assert growth < 8 << 20, "grew by %d KiB" % (growth >> 10)
+
+
+def test_long_answer_outlives_many_reloads(start, backends):
+    one = backends("one")
+    perch = start({"web": one})
+    step = threading.Semaphore(0)
+
+    def drip(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+        for _ in range(10):
+            assert step.acquire(timeout=PATIENCE)
+            c.send(b"x")
+    one.play(drip)
+    with RawClient(perch.port) as client:
+        client.send_request()
+        one.wait_heads(1)
+        for i in range(10):
+            perch.change(limits={"target": "%dB" % (300 + i)})
+            perch.reload()
+            step.release()
+        assert client.read_response().body == b"x" * 10
+
+
+def test_pool_is_kept_over_a_reload(start, backends):
+    """Connections to an endpoint that stays are not opened anew."""
+    one = backends("one")
+    perch = start({"web": one})
+    with RawClient(perch.port) as client:
+        client.request()
+        for i in range(3):
+            perch.change(limits={"target": "%dB" % (300 + i)})
+            perch.reload()
+            client.request()
+    assert len({r.connection for r in one.requests}) == 1
+
+
+def test_quit_under_load_cuts_nothing(start, backends):
+    """A graceful stop: whoever was promised an answer gets a whole one."""
+    one = backends("one")
+    perch = start({"web": one}, workers=2)
+    cut = []
+
+    def careful(client, number):
+        try:
+            return client.request()
+        except Truncated as error:
+            # Closed between two requests is fine, inside an answer not.
+            if error.message is not None or client.reader.buffer:
+                cut.append(repr(error))
+            raise
+    with Load(perch.port, careful) as load:
+        load.wait_more()
+        perch.send_signal(signal.SIGQUIT)
+        assert perch.wait() == 0
+    assert not cut, cut
+    assert all(load.counts)

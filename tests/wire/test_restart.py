@@ -1,0 +1,159 @@
+"""What survives a restart: stable version, release, share and seed."""
+
+import os
+
+import pytest
+
+from perchtest import RawClient
+from perchtest.browser import Browser
+
+CLIENTS = 60
+
+
+@pytest.fixture
+def web(start, backends):
+    v1, v2 = backends("v1", "v2")
+    return start({"web": {"versions": {"v1": v1, "v2": v2},
+                          "stable": "v1"}}, state=True)
+
+
+def placement(perch):
+    """Which version each of many clients gets, by their seeds."""
+    with RawClient(perch.port) as client:
+        return [Browser(client, jar={
+            "perch": "%05x.-.-.-" % (i * 7919)}).navigate().body
+            for i in range(CLIENTS)]
+
+
+def stop(perch, how):
+    if how == "term":
+        perch.stop()
+    else:
+        perch.kill()
+
+
+@pytest.mark.parametrize("how", ["term", "kill"])
+def test_restart_does_not_reshuffle_clients(web, how):
+    web.admin.release("web", "v2", 10)
+    web.admin.share("web", 37.5)
+    before = placement(web)
+    assert b"v1" in before and b"v2" in before
+    with RawClient(web.port) as client:
+        browser = Browser(client)
+        page = browser.navigate().body
+    stop(web, how)
+    web.start()
+    assert placement(web) == before
+    with RawClient(web.port) as client:
+        again = Browser(client, jar=browser.jar)
+        assert again.asset().body == page
+        assert again.navigate().body == page
+        assert not again.navigate().cookies()
+    web.admin.share("web", 100)
+    assert set(placement(web)) == {b"v2"}
+
+
+@pytest.mark.parametrize("how", ["term", "kill"])
+def test_candidates_pins_survive(web, how):
+    web.admin.release("web", "v2", 100)
+    with RawClient(web.port) as client:
+        browser = Browser(client)
+        assert browser.navigate().body == b"v2"
+    web.admin.share("web", 0)
+    stop(web, how)
+    web.start()
+    with RawClient(web.port) as client:
+        assert Browser(client, jar=browser.jar).asset().body == b"v2"
+
+
+@pytest.mark.parametrize("how", ["term", "kill"])
+def test_promotion_survives(web, how):
+    """Although the config still says v1."""
+    with RawClient(web.port) as client:
+        old = Browser(client)
+        old.navigate()
+    web.admin.release("web", "v2", 50)
+    web.admin.promote("web")
+    stop(web, how)
+    web.start()
+    assert set(placement(web)) == {b"v2"}
+    # And the old version still drains.
+    with RawClient(web.port) as client:
+        assert Browser(client, jar=old.jar).asset().body == b"v1"
+
+
+def test_rollback_survives(web):
+    web.admin.release("web", "v2", 100)
+    with RawClient(web.port) as client:
+        browser = Browser(client)
+        browser.navigate()
+    web.admin.rollback("web")
+    web.kill()
+    web.start()
+    assert set(placement(web)) == {b"v1"}
+    with RawClient(web.port) as client:
+        assert Browser(client, jar=browser.jar).asset().body == b"v1"
+
+
+def test_changed_stable_of_the_config_wins(web):
+    web.admin.release("web", "v2", 50)
+    web.admin.promote("web")
+    web.stop()
+    web.config["services"]["web"]["stable"] = "v2"
+    web.write_config()
+    web.start()
+    assert set(placement(web)) == {b"v2"}
+    web.stop()
+    web.config["services"]["web"]["stable"] = "v1"
+    web.write_config()
+    web.start()
+    assert set(placement(web)) == {b"v1"}
+
+
+def test_reload_does_not_end_a_release(web):
+    web.admin.release("web", "v2", 30)
+    before = placement(web)
+    web.change(limits={"target": "4KiB"})
+    web.reload()
+    assert placement(web) == before
+
+
+def test_reload_brings_a_version_that_can_be_released(web, backends):
+    v3 = backends("v3")
+    service = dict(web.config["services"]["web"])
+    service["versions"] = dict(service["versions"], v3=v3)
+    web.change({"web": service})
+    web.reload(lambda: "v3" in web.admin.get("/api/v1/services/web")
+               .decode())
+    web.admin.release("web", "v3", 100)
+    assert set(placement(web)) == {b"v3"}
+
+
+def test_broken_state_is_no_silent_fresh_start(web):
+    """A state file that can't be read must not pass for none."""
+    web.admin.release("web", "v2", 50)
+    web.stop()
+    folder = web.config["state_dir"]
+    files = [os.path.join(folder, name) for name in os.listdir(folder)]
+    assert files
+    for name in files:
+        with open(name, "w") as out:
+            out.write("{ not what perch wrote")
+    mark = len(web.stderr())
+    try:
+        web.start()
+    except AssertionError:
+        # It refuses to start and says why: good too.
+        web.is_killed = True
+    assert any(os.path.basename(f) in web.stderr()[mark:] or
+               folder in web.stderr()[mark:] for f in files)
+
+
+def test_without_a_state_dir_it_starts_afresh(start, backends):
+    v1, v2 = backends("v1", "v2")
+    perch = start({"web": {"versions": {"v1": v1, "v2": v2},
+                           "stable": "v1"}})
+    perch.admin.release("web", "v2", 100)
+    perch.stop()
+    perch.start()
+    assert set(placement(perch)) == {b"v1"}

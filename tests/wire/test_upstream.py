@@ -1,0 +1,292 @@
+"""Aborts, retries, and endpoints that can't be reached."""
+
+import socket
+import threading
+
+import pytest
+
+from perchtest import (
+    PeerClosed, RawClient, ScriptedBackend, free_port, respond, wait_for)
+
+
+# -- the client goes away ---------------------------------------------------
+
+def _hang(c):
+    c.read_request()
+    c.wait_closed()
+
+
+@pytest.mark.parametrize("how", ["reset"])
+def test_client_abort_cancels_upstream(client, backend, how):
+    backend.play(_hang)
+    client.send_request()
+    backend.wait_heads(1)
+    getattr(client, how)()
+    upstream = backend.heads[0].connection
+    wait_for("the upstream connection to end", upstream.ended.is_set)
+
+
+@pytest.mark.parametrize("how", ["reset", "close"])
+def test_client_abort_in_a_large_answer(client, backend, how):
+    """The backend must not be read to the end for nobody."""
+    sent = []
+
+    def stream(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+        block = b"x" * 65536
+        while True:  # until PeerClosed
+            c.send(block)
+            sent.append(len(block))
+    backend.play(stream)
+    client.send_request()
+    assert client.reader.read_response_head().status == 200
+    getattr(client, how)()
+    upstream = backend.heads[0].connection
+    wait_for("the upstream connection to end",
+             lambda: upstream.ended.is_set())
+    assert sum(sent) < 1 << 30
+
+
+def test_client_abort_in_a_request_body(client, backend):
+    ended = threading.Event()
+
+    def script(c):
+        try:
+            c.read_request()
+        except PeerClosed:
+            ended.set()
+            raise
+    backend.play(script)
+    client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\nab")
+    backend.wait_heads(1)
+    client.reset()
+    assert ended.wait(20)
+
+
+def test_client_abort_spares_others(shared, backend):
+    go_on = threading.Event()
+
+    def slow(c):
+        request = c.read_request()
+        if request.target == "/abort":
+            c.wait_closed()
+            return
+        c.wait(go_on)
+        c.send_response(b"slow")
+    backend.play(slow)
+    with RawClient(shared[0].port) as stays:
+        stays.send_request("GET", "/stay")
+        aborts = RawClient(shared[0].port)
+        aborts.send_request("GET", "/abort")
+        backend.wait_heads(2)
+        aborts.reset()
+        go_on.set()
+        assert stays.read_response().body == b"slow"
+
+
+# -- a reused connection that dies ------------------------------------------
+
+def _prepared(start, backends):
+    """A perch whose pool holds one connection, which answers its next
+    request by closing."""
+    backend = backends("one")
+
+    def close_without_answer(c):
+        c.read_request()
+        c.close()
+    perch = start({"web": backend})
+    backend.play(respond(b"first"), close_without_answer,
+                 respond(b"fresh"))
+    client = RawClient(perch.port)
+    assert client.request().body == b"first"
+    return backend, client
+
+
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_safe_request_is_repeated_on_a_fresh_connection(
+        start, backends, method):
+    backend, client = _prepared(start, backends)
+    with client:
+        answer = client.request(method, "/again")
+        assert (answer.status, answer.body) == (200, b"fresh")
+    assert [r.target for r in backend.requests] == ["/", "/again", "/again"]
+    assert len({r.connection for r in backend.requests}) == 2
+
+
+def test_post_is_not_repeated(start, backends):
+    backend, client = _prepared(start, backends)
+    with client:
+        assert client.request("POST", "/once", body=b"x").status == 502
+        assert client.request("GET", "/next").body == b"fresh"
+    assert [r.target for r in backend.requests] == ["/", "/once", "/next"]
+
+
+def test_repeated_once_only(start, backends):
+    backend = backends("one")
+
+    def close_without_answer(c):
+        c.read_request()
+        c.close()
+    perch = start({"web": backend})
+    backend.play(respond(b"first"), close_without_answer)
+    with RawClient(perch.port) as client:
+        assert client.request().body == b"first"
+        assert client.request("GET", "/bad").status == 502
+    assert [r.target for r in backend.requests].count("/bad") == 2
+
+
+def test_fresh_connection_that_closes_is_not_repeated(start, backends):
+    """The endpoint itself is broken then, not a race on an idle one."""
+    backend = backends("one")
+
+    def close_without_answer(c):
+        c.read_request()
+        c.close()
+    perch = start({"web": backend})
+    backend.play(close_without_answer)
+    with RawClient(perch.port) as client:
+        assert client.request("GET", "/bad").status == 502
+    assert len(backend.requests) == 1
+
+
+def test_not_repeated_once_the_answer_has_begun(start, backends):
+    backend = backends("one")
+
+    def half_an_answer(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-")
+        c.close()
+    perch = start({"web": backend})
+    backend.play(respond(b"first"), half_an_answer, respond(b"fresh"))
+    with RawClient(perch.port) as client:
+        assert client.request().body == b"first"
+        assert client.request("GET", "/bad").status == 502
+    assert len(backend.requests) == 2
+
+
+def test_idle_close_is_noticed(start, backends):
+    """A backend that closes an idle connection costs nobody a request, not
+    even a POST."""
+    backend = backends("one")
+    perch = start({"web": backend})
+    with RawClient(perch.port) as client:
+        for i in range(5):
+            assert client.request("POST", body=b"x").status == 200
+            connection = backend.requests[-1].connection
+            connection.half_close()
+            wait_for("perch to close its side too", connection.ended.is_set)
+
+
+# -- endpoints that refuse --------------------------------------------------
+
+def _dead():
+    return "127.0.0.1:%d" % free_port()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("policy", [
+    "round_robin", "least_request", "maglev"])
+def test_connect_failure_tries_another_endpoint(
+        start, backends, method, policy):
+    """Nothing was sent yet, so that a POST may go elsewhere too."""
+    backend = backends("alive")
+    perch = start({"web": {
+        "versions": {"v1": [_dead(), backend]},
+        "balance": {"policy": policy}}})
+    for i in range(20):
+        with RawClient(perch.port) as client:
+            answer = client.request(method, body=b"body")
+            assert (answer.status, answer.body) == (200, b"alive")
+    assert all(r.body == b"body" for r in backend.requests)
+
+
+def test_dead_endpoint_is_left_out_for_a_while(start, backends):
+    backend = backends("alive")
+    dead = _dead()
+    perch = start({"web": {
+        "versions": {"v1": [dead, backend]},
+        "balance": {"policy": "round_robin"}}})
+    with RawClient(perch.port) as client:
+        for _ in range(50):
+            assert client.request().status == 200
+    failed = perch.admin.metrics().sum(
+        "perch_errors_total", endpoint=dead, kind="connect")
+    assert 1 <= failed <= 5
+
+
+def test_endpoint_comes_back(start, backends):
+    backend = backends("alive")
+    port = free_port()
+    perch = start({"web": {
+        "versions": {"v1": ["127.0.0.1:%d" % port, backend]},
+        "balance": {"policy": "round_robin"}}})
+    with RawClient(perch.port) as client:
+        for _ in range(4):
+            assert client.request().body == b"alive"
+        with ScriptedBackend("back", port=port):
+            wait_for("the endpoint to be used again",
+                     lambda: client.request().body == b"back", pause=0.1)
+
+
+def test_all_endpoints_dead(start):
+    perch = start({"web": {"versions": {"v1": [_dead(), _dead()]}}})
+    with RawClient(perch.port) as client:
+        for _ in range(5):
+            assert client.request().status in (502, 503)
+
+
+def test_only_endpoint_recovers_at_once_when_it_listens(start):
+    """Where all are left out, one is tried all the same."""
+    port = free_port()
+    perch = start({"web": "127.0.0.1:%d" % port})
+    with RawClient(perch.port) as client:
+        assert client.request().status in (502, 503)
+        with ScriptedBackend("back", port=port):
+            wait_for("an answer", lambda: client.request().status == 200,
+                     pause=0.1)
+
+
+def test_connect_timeout_is_504(start):
+    """A full backlog swallows SYNs, as a host that is gone does."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        fillers = []
+        for _ in range(8):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+            fillers.append(filler)
+        perch = start({"web": "127.0.0.1:%d" % listener.getsockname()[1]},
+                      timeouts={"connect": "200ms"})
+        with RawClient(perch.port) as client:
+            assert client.request().status == 504
+        for filler in fillers:
+            filler.close()
+
+
+def test_endpoint_by_name(start, backends):
+    backend = backends("named")
+    perch = start({"web": "localhost:%d" % backend.port})
+    with RawClient(perch.port) as client:
+        assert client.request().body == b"named"
+
+
+def test_unused_upstream_connection_is_closed(start, backends):
+    backend = backends("one")
+    perch = start({"web": backend}, timeouts={"upstream_idle": "200ms"})
+    with RawClient(perch.port) as client:
+        client.request()
+        connection = backend.requests[0].connection
+        wait_for("the idle connection to be closed",
+                 lambda: connection.reader.is_ended)
+        assert client.request().status == 200
+
+
+def test_two_workers_serve(start, backends):
+    backend = backends("one")
+    perch = start({"web": backend}, workers=2)
+    for _ in range(40):
+        with RawClient(perch.port) as client:
+            assert client.request().body == b"one"
