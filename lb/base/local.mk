@@ -6,5 +6,6 @@ libperch_a_SOURCES += \
 	lb/base/list.h \
 	lb/base/log.c lb/base/log.h \
 	lb/base/memory.c lb/base/memory.h \
+	lb/base/pool.c lb/base/pool.h \
 	lb/base/slice.h \
 	lb/base/table.c lb/base/table.h

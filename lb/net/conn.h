@@ -1,0 +1,64 @@
+/*
+ * conn: a connection's socket, its one event, and what it still owes.
+ *
+ * Part of a client or upstream connection, which owns it. Writes go out at
+ * once; what the socket does not take is kept in `out`, and the event waits
+ * for the socket to be writable only then. Whoever sends must stop sending
+ * body bytes while conn_is_blocked(): so `out` holds what one send left over,
+ * and a head or two.
+ */
+#ifndef PERCH_NET_CONN_H
+#define PERCH_NET_CONN_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <stdbool.h>
+
+#include "net/buffer.h"
+#include "net/transport.h"
+
+struct conn {
+	struct event event;
+	struct transport transport;
+	struct buffer *out; /* NULL: nothing owed */
+	bool is_reading;
+};
+
+enum conn_result {
+	CONN_SENT,    /* all of it */
+	CONN_BLOCKED, /* the rest is kept; wait for the flush */
+	CONN_FAILED,  /* close it */
+};
+
+typedef void conn_event_fn(evutil_socket_t fd, short what, void *arg);
+
+/* Starts to read, and to wait for writability where is_connecting. False if
+ * memory is out: the descriptor is still the caller's then. */
+bool conn_open(struct conn *conn, struct event_base *base, int fd,
+	bool is_connecting, conn_event_fn *on_event, void *arg);
+/* Closes the socket; owed bytes are lost. */
+void conn_close(struct conn *conn, struct pool *buffers);
+/* The same with a reset. */
+void conn_abort(struct conn *conn, struct pool *buffers);
+
+static inline bool
+conn_is_blocked(const struct conn *conn)
+{
+	return conn->out != NULL;
+}
+
+/* Reading off or on; costs a system call where it changes. */
+void conn_set_reading(struct conn *conn, bool is_reading);
+
+/* Sends 1 to 3 pieces; behind what is owed, if anything is. */
+enum conn_result conn_send(struct conn *conn, struct pool *buffers,
+	const struct iovec *iov, int n) __attribute__((warn_unused_result));
+
+/* The socket is writable: sends what is owed. */
+enum conn_result conn_flush(struct conn *conn, struct pool *buffers)
+	__attribute__((warn_unused_result));
+
+/* Connecting is over: stop waiting for writability. */
+void conn_established(struct conn *conn);
+
+#endif
