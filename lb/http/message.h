@@ -147,5 +147,9 @@ struct slice message_find(const struct message *message, enum field_id id);
 /* The same by name, case ignored. */
 struct slice message_find_name(
 	const struct message *message, struct slice name);
+/* The value of the first cookie of that name in any Cookie field; ptr is NULL
+ * if there is none. */
+struct slice message_find_cookie(
+	const struct message *message, struct slice name);
 
 #endif

@@ -1,5 +1,21 @@
 libperch_a_SOURCES += \
+	lb/proxy/access_log.c lb/proxy/access_log.h \
+	lb/proxy/balance.c lb/proxy/balance.h \
+	lb/proxy/choose.c lb/proxy/choose.h \
+	lb/proxy/client.c lb/proxy/client.h \
+	lb/proxy/control.c lb/proxy/control.h \
+	lb/proxy/exchange.c lb/proxy/exchange.h \
+	lb/proxy/forward.c lb/proxy/forward.h \
 	lb/proxy/maglev.c lb/proxy/maglev.h \
+	lb/proxy/measure.c lb/proxy/measure.h \
+	lb/proxy/privileges.c lb/proxy/privileges.h \
+	lb/proxy/registry.c lb/proxy/registry.h \
+	lb/proxy/resolver.c lb/proxy/resolver.h \
+	lb/proxy/retry.c lb/proxy/retry.h \
+	lb/proxy/route.c lb/proxy/route.h \
 	lb/proxy/route_path.c lb/proxy/route_path.h \
 	lb/proxy/sequence.c lb/proxy/sequence.h \
-	lb/proxy/sticky.c lb/proxy/sticky.h
+	lb/proxy/shard.c lb/proxy/shard.h \
+	lb/proxy/snapshot.c lb/proxy/snapshot.h \
+	lb/proxy/sticky.c lb/proxy/sticky.h \
+	lb/proxy/upstream.c lb/proxy/upstream.h

@@ -23,8 +23,8 @@
 struct work {
 	uint64_t name_hash;
 	uint32_t index; /* into the caller's members */
-	uint32_t next;  /* slot to try next */
-	uint32_t skip;  /* 1 to MAGLEV_SIZE - 1 */
+	uint32_t next; /* slot to try next */
+	uint32_t skip; /* 1 to MAGLEV_SIZE - 1 */
 	unsigned weight;
 };
 
@@ -50,10 +50,11 @@ sorted_work(const struct maglev_member *members, size_t n)
 
 		work[i].name_hash = name;
 		work[i].index = (uint32_t)i;
-		work[i].next = (uint32_t)(hash_u64(name, SEED_OFFSET) %
-					  MAGLEV_SIZE);
+		work[i].next =
+			(uint32_t)(hash_u64(name, SEED_OFFSET) % MAGLEV_SIZE);
 		work[i].skip = (uint32_t)(hash_u64(name, SEED_SKIP) %
-					  (MAGLEV_SIZE - 1)) + 1;
+					  (MAGLEV_SIZE - 1)) +
+			       1;
 		work[i].weight = members[i].weight;
 	}
 	qsort(work, n, sizeof(*work), compare_work);

@@ -107,8 +107,8 @@ remove_dots(char *path, size_t *len)
 	while (read < *len) {
 		const char *segment = path + read;
 		const char *slash = memchr(segment, '/', *len - read);
-		size_t segment_len = slash != NULL ?
-			(size_t)(slash - segment) : *len - read;
+		size_t segment_len =
+			slash != NULL ? (size_t)(slash - segment) : *len - read;
 		struct slice s = {segment, segment_len};
 
 		read += segment_len + (slash != NULL);

@@ -122,11 +122,11 @@ cookie_to_set(const struct sticky_input *input,
 	if (decision->reason == STICKY_OVERRIDE)
 		return STICKY_SET_NOTHING;
 	if (input->is_navigation && input->pin == STICKY_PIN_NONE)
-		return is_seed_news(input, decision) ? STICKY_SET_SEED :
-						       STICKY_SET_NOTHING;
+		return is_seed_news(input, decision) ? STICKY_SET_SEED
+						     : STICKY_SET_NOTHING;
 	if (input->is_navigation)
-		return is_pin_news(input, decision) ? STICKY_SET_PIN :
-						      STICKY_SET_NOTHING;
+		return is_pin_news(input, decision) ? STICKY_SET_PIN
+						    : STICKY_SET_NOTHING;
 	if (!input->has_cookie && !input->has_fetch_metadata)
 		return STICKY_SET_SEED;
 	return STICKY_SET_NOTHING;

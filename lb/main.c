@@ -1,0 +1,227 @@
+/*
+ * perch: options, the order of start and stop, signals. All else is in the
+ * layers below.
+ */
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin/server.h"
+#include "base/log.h"
+#include "config/config.h"
+#include "perch_config.h"
+#include "proxy/control.h"
+
+#define DEFAULT_CONFIG PERCH_SYSCONFDIR "/perch/perch.yaml"
+
+struct perch {
+	struct event_base *base;
+	struct control *control;
+	struct admin *admin;
+	bool is_draining;
+};
+
+enum option_value {
+	OPTION_PRINT_SCHEMA = 256,
+	OPTION_PRINT_REFERENCE,
+};
+
+static const struct option long_options[] = {
+	{"config", required_argument, NULL, 'c'},
+	{"help", no_argument, NULL, 'h'},
+	{"print-reference", required_argument, NULL, OPTION_PRINT_REFERENCE},
+	{"print-schema", no_argument, NULL, OPTION_PRINT_SCHEMA},
+	{"test", no_argument, NULL, 't'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
+};
+
+static int
+usage(FILE *out, int status)
+{
+	fputs("usage: perch [-t] [-c FILE]\n"
+	      "  -c, --config FILE   the configuration (" DEFAULT_CONFIG ")\n"
+	      "  -t, --test          check the configuration and exit\n"
+	      "  -V, --version       print the version and exit\n"
+	      "  -h, --help          print this and exit\n"
+	      "      --print-schema  print the configuration's JSON Schema\n"
+	      "      --print-reference man|markdown\n"
+	      "                      print the configuration's reference\n",
+		out);
+	return status;
+}
+
+static int
+test_config(const char *path)
+{
+	struct config_report report;
+	struct config *config = config_load(path, &report);
+	bool is_good = config != NULL;
+	size_t i;
+
+	for (i = 0; i < report.n_errors; i++)
+		fprintf(stderr, "%s\n", report.errors[i]);
+	for (i = 0; i < report.n_warnings; i++)
+		fprintf(stderr, "warning: %s\n", report.warnings[i]);
+	if (is_good)
+		printf("%s: good\n", path);
+	else
+		fprintf(stderr, "%s: %zu error%s\n", path, report.n_errors,
+			report.n_errors == 1 ? "" : "s");
+	config_report_free(&report);
+	if (is_good)
+		config_free(config);
+	return is_good ? 0 : 1;
+}
+
+static int
+print_reference(const char *form)
+{
+	if (strcmp(form, "man") == 0)
+		config_print_reference_man(stdout);
+	else if (strcmp(form, "markdown") == 0)
+		config_print_reference_markdown(stdout);
+	else
+		return usage(stderr, 2);
+	return 0;
+}
+
+static void
+stop(void *arg)
+{
+	struct perch *perch = arg;
+
+	event_base_loopbreak(perch->base);
+}
+
+static void
+reload(struct perch *perch)
+{
+	struct error error;
+
+	control_reload(perch->control);
+	if (!admin_rebind(perch->admin, &error))
+		log_error("admin: %s", error.message);
+}
+
+static void
+on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct perch *perch = arg;
+
+	switch (number) {
+	case SIGHUP:
+		reload(perch);
+		break;
+	case SIGUSR1:
+		control_reopen_logs(perch->control);
+		break;
+	case SIGQUIT:
+		log_info("stopping when running requests have ended");
+		control_drain(perch->control, stop, perch);
+		break;
+	default:
+		log_info("stopping");
+		stop(perch);
+		break;
+	}
+}
+
+static bool
+watch_signals(struct perch *perch, struct event *events[5])
+{
+	static const int numbers[5] = {
+		SIGHUP, SIGUSR1, SIGQUIT, SIGTERM, SIGINT};
+	int i;
+
+	signal(SIGPIPE, SIG_IGN);
+	for (i = 0; i < 5; i++) {
+		events[i] = evsignal_new(
+			perch->base, numbers[i], on_signal, perch);
+		if (events[i] == NULL || event_add(events[i], NULL) != 0)
+			return false;
+	}
+	return true;
+}
+
+static int
+run(const char *path)
+{
+	struct perch perch = {0};
+	struct event *signals[5] = {NULL};
+	struct error error;
+	int status = 1;
+	int i;
+
+	perch.base = event_base_new();
+	if (perch.base == NULL) {
+		log_error("cannot make an event loop");
+		return 1;
+	}
+	perch.control = control_new(perch.base, path);
+	if (perch.control == NULL)
+		goto free_base;
+	if (!control_start(perch.control, &error))
+		goto fail;
+	perch.admin = admin_new(perch.base, perch.control, &error);
+	if (perch.admin == NULL)
+		goto fail;
+	if (!watch_signals(&perch, signals)) {
+		error_set(&error, "cannot watch signals");
+		goto fail;
+	}
+	event_base_dispatch(perch.base);
+	status = 0;
+	goto free_all;
+fail:
+	log_error("%s", error.message);
+free_all:
+	for (i = 0; i < 5; i++)
+		if (signals[i] != NULL)
+			event_free(signals[i]);
+	if (perch.admin != NULL)
+		admin_free(perch.admin);
+	control_free(perch.control);
+free_base:
+	event_base_free(perch.base);
+	libevent_global_shutdown();
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *path = DEFAULT_CONFIG;
+	bool is_test = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:htV", long_options,
+			NULL)) != -1) {
+		switch (option) {
+		case 'c':
+			path = optarg;
+			break;
+		case 'h':
+			return usage(stdout, 0);
+		case 't':
+			is_test = true;
+			break;
+		case 'V':
+			puts(PACKAGE_STRING);
+			return 0;
+		case OPTION_PRINT_SCHEMA:
+			config_print_json_schema(stdout);
+			return 0;
+		case OPTION_PRINT_REFERENCE:
+			return print_reference(optarg);
+		default:
+			return usage(stderr, 2);
+		}
+	}
+	if (optind < argc)
+		return usage(stderr, 2);
+	return is_test ? test_config(path) : run(path);
+}

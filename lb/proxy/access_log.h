@@ -1,0 +1,74 @@
+/*
+ * access_log: a line for each request, in the format that the config says.
+ *
+ * The file is opened by control and shared; each worker gathers lines in a
+ * buffer of its own and writes it when it is full or a second old. A rotation
+ * replaces the file under the same descriptor, so workers need not be told.
+ */
+#ifndef PERCH_PROXY_ACCESS_LOG_H
+#define PERCH_PROXY_ACCESS_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/slice.h"
+#include "config/config.h"
+
+struct event;
+struct event_base;
+
+struct access_log {
+	int fd;
+	char *file;
+	enum config_access_format format;
+	unsigned n_users; /* snapshots; control only */
+};
+
+/* Control's: NULL with an error if the file can't be opened. */
+struct access_log *access_log_open(
+	const char *file, enum config_access_format format, struct error *error);
+bool access_log_reopen(struct access_log *log, struct error *error);
+void access_log_close(struct access_log *log);
+
+/* What a line tells. Slices with len 0 are shown as "-" or left out. */
+struct access_record {
+	uint64_t wall_ns;
+	struct slice client; /* address */
+	struct slice method;
+	struct slice target;
+	struct slice host;
+	unsigned version_minor;
+	unsigned status;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	struct slice referer;
+	struct slice user_agent;
+	struct slice service;
+	struct slice version;
+	struct slice reason; /* for the version */
+	struct slice endpoint;
+	struct slice error;
+	struct slice request_id;
+	uint64_t upstream_ns; /* to first byte; 0: no response came */
+	uint64_t total_ns;
+};
+
+#define ACCESS_BUFFER_SIZE (64 * 1024)
+
+/* A worker's own. */
+struct access_buffer {
+	const struct access_log *log; /* of the lines in it */
+	char *data;
+	size_t len;
+	struct event *flush_timer;
+};
+
+bool access_buffer_init(struct access_buffer *buffer, struct event_base *base);
+void access_buffer_close(struct access_buffer *buffer);
+/* Writes out what it holds. */
+void access_buffer_flush(struct access_buffer *buffer);
+void access_buffer_add(struct access_buffer *buffer,
+	const struct access_log *log, const struct access_record *record);
+
+#endif

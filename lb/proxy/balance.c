@@ -1,0 +1,237 @@
+#include "proxy/balance.h"
+
+#include "base/hash.h"
+#include "http/field.h"
+#include "proxy/maglev.h"
+#include "proxy/upstream.h"
+
+/* How often a consistent hash looks elsewhere before anybody will do. */
+#define REHASH_MAX 8
+
+static bool
+is_resolved(const struct shard *shard, const struct snapshot_endpoint *endpoint)
+{
+	unsigned id = endpoint->registry->id;
+
+	if (endpoint->address.any.sa_family != AF_UNSPEC)
+		return true;
+	return id < shard->n_pools && shard->pools[id] != NULL &&
+	       shard->pools[id]->address.any.sa_family != AF_UNSPEC;
+}
+
+static bool
+is_usable(const struct shard *shard, const struct snapshot_endpoint *endpoint)
+{
+	return !registry_endpoint_is_left_out(
+		       endpoint->registry, shard->now_ns) &&
+	       is_resolved(shard, endpoint);
+}
+
+bool
+balance_has_usable(
+	const struct shard *shard, const struct snapshot_version *version)
+{
+	size_t i;
+
+	for (i = 0; i < version->n_endpoints; i++)
+		if (is_usable(shard, &version->endpoints[i]))
+			return true;
+	return false;
+}
+
+static bool
+may_pick(const struct exchange *exchange,
+	const struct snapshot_endpoint *endpoint)
+{
+	return endpoint != exchange->tried &&
+	       is_usable(exchange->shard, endpoint);
+}
+
+/* --- maglev --------------------------------------------------------------------- */
+
+static struct slice
+path_of(const struct message *request)
+{
+	struct slice path = message_slice(request, request->path);
+	const char *query = memchr(path.ptr, '?', path.len);
+
+	if (query != NULL)
+		path.len = (size_t)(query - path.ptr);
+	return path;
+}
+
+static uint64_t
+hash_address(const struct address *address)
+{
+	if (address->any.sa_family == AF_INET)
+		return hash_bytes(&address->v4.sin_addr,
+			sizeof(address->v4.sin_addr), 0);
+	return hash_bytes(
+		&address->v6.sin6_addr, sizeof(address->v6.sin6_addr), 0);
+}
+
+static bool
+hash_key(const struct exchange *exchange, const struct config_key *key,
+	uint64_t *hash)
+{
+	const struct config *config = exchange->view->snapshot->config;
+	const struct message *request = &exchange->request;
+	struct slice value = {NULL, 0};
+	struct address client;
+
+	switch (key->source) {
+	case CONFIG_KEY_CLIENT:
+		*hash = hash_u64(exchange->decision.cell, 0);
+		return true;
+	case CONFIG_KEY_ADDRESS:
+		client = forward_client_address(request, &exchange->peer,
+			config->trusted_proxies, config->n_trusted_proxies);
+		*hash = hash_address(&client);
+		return true;
+	case CONFIG_KEY_HEADER:
+		value = message_find_name(
+			request, slice_from_string(key->name));
+		break;
+	case CONFIG_KEY_COOKIE:
+		value = message_find_cookie(request, slice_from_string(key->name));
+		break;
+	case CONFIG_KEY_PATH:
+		value = path_of(request);
+		break;
+	}
+	if (value.ptr == NULL || value.len == 0)
+		return false;
+	*hash = hash_bytes(value.ptr, value.len, 0);
+	return true;
+}
+
+static uint64_t
+hash_request(const struct exchange *exchange)
+{
+	const struct config_service *config = exchange->service->config;
+	uint64_t hash;
+	size_t i;
+
+	for (i = 0; i < config->balance.n_key; i++)
+		if (hash_key(exchange, &config->balance.key[i], &hash))
+			return hash;
+	return hash_u64(exchange->decision.cell, 0);
+}
+
+static const struct snapshot_endpoint *
+pick_maglev(const struct exchange *exchange)
+{
+	const struct snapshot_version *version = exchange->version;
+	const struct snapshot_endpoint *endpoint;
+	uint64_t hash = hash_request(exchange);
+	unsigned i;
+
+	for (i = 0; i < REHASH_MAX; i++) {
+		endpoint =
+			&version->endpoints[maglev_find(version->maglev, hash)];
+		if (may_pick(exchange, endpoint))
+			return endpoint;
+		hash = hash_u64(hash, i + 1);
+	}
+	return NULL;
+}
+
+/* --- the others ------------------------------------------------------------------- */
+
+static const struct snapshot_endpoint *
+pick_round_robin(const struct exchange *exchange)
+{
+	const struct snapshot_version *version = exchange->version;
+	uint32_t *cursor = &exchange->local->cursors[version -
+						     exchange->service->versions];
+	const struct snapshot_endpoint *endpoint;
+	size_t i;
+
+	for (i = 0; i < version->n_sequence; i++) {
+		endpoint = &version->endpoints[version->sequence[*cursor]];
+		*cursor = (uint32_t)((*cursor + 1) % version->n_sequence);
+		if (may_pick(exchange, endpoint))
+			return endpoint;
+	}
+	return NULL;
+}
+
+/* In flight from all workers, plus the one to come, by weight. */
+static double
+load_of(const struct exchange *exchange,
+	const struct snapshot_endpoint *endpoint)
+{
+	const struct registry *registry = exchange->shard->registry;
+	int64_t n = 1;
+	unsigned i;
+
+	for (i = 0; i < registry->n_workers; i++)
+		n += atomic_load_explicit(
+			&endpoint->registry->meters[i].in_flight,
+			memory_order_relaxed);
+	return (double)n / endpoint->weight;
+}
+
+/* Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing". */
+static const struct snapshot_endpoint *
+pick_least_request(const struct exchange *exchange)
+{
+	const struct snapshot_version *version = exchange->version;
+	uint64_t random = shard_random(exchange->shard);
+	size_t n = version->n_endpoints;
+	size_t first = (uint32_t)random % n;
+	size_t second = (first + 1 + (random >> 32) % (n - 1)) % n;
+	const struct snapshot_endpoint *a = &version->endpoints[first];
+	const struct snapshot_endpoint *b = &version->endpoints[second];
+
+	if (!may_pick(exchange, a))
+		return may_pick(exchange, b) ? b : NULL;
+	if (!may_pick(exchange, b))
+		return a;
+	return load_of(exchange, a) <= load_of(exchange, b) ? a : b;
+}
+
+/* The first that will do, from a random one on; left-out ones as a last
+ * resort. */
+static const struct snapshot_endpoint *
+pick_any(const struct exchange *exchange)
+{
+	const struct snapshot_version *version = exchange->version;
+	const struct snapshot_endpoint *last_resort = NULL;
+	const struct snapshot_endpoint *endpoint;
+	size_t n = version->n_endpoints;
+	size_t start = shard_random(exchange->shard) % n;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		endpoint = &version->endpoints[(start + i) % n];
+		if (may_pick(exchange, endpoint))
+			return endpoint;
+		if (last_resort == NULL && endpoint != exchange->tried &&
+			is_resolved(exchange->shard, endpoint))
+			last_resort = endpoint;
+	}
+	return last_resort;
+}
+
+const struct snapshot_endpoint *
+balance_pick(const struct exchange *exchange)
+{
+	const struct snapshot_version *version = exchange->version;
+	const struct snapshot_endpoint *picked = NULL;
+
+	if (version->n_endpoints == 1)
+		return pick_any(exchange);
+	switch (exchange->service->config->balance.policy) {
+	case CONFIG_MAGLEV:
+		picked = pick_maglev(exchange);
+		break;
+	case CONFIG_ROUND_ROBIN:
+		picked = pick_round_robin(exchange);
+		break;
+	case CONFIG_LEAST_REQUEST:
+		picked = pick_least_request(exchange);
+		break;
+	}
+	return picked != NULL ? picked : pick_any(exchange);
+}

@@ -1,0 +1,23 @@
+/*
+ * balance: which endpoint of a version.
+ *
+ * Reads the snapshot and what every worker has in flight; keeps only a round
+ * robin cursor, in the worker's view.
+ */
+#ifndef PERCH_PROXY_BALANCE_H
+#define PERCH_PROXY_BALANCE_H
+
+#include "proxy/exchange.h"
+
+/* Has the version an endpoint that is resolved and not left out? */
+bool balance_has_usable(
+	const struct shard *shard, const struct snapshot_version *version);
+
+/*
+ * An endpoint for exchange->version by the service's policy, exchange->tried
+ * passed over. If all are left out, one of those: it may be back. NULL if none
+ * is resolved.
+ */
+const struct snapshot_endpoint *balance_pick(const struct exchange *exchange);
+
+#endif

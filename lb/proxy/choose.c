@@ -1,0 +1,250 @@
+#include "proxy/choose.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "http/field.h"
+#include "proxy/balance.h"
+
+/* Room for a Set-Cookie value, but for name, Domain and the cookie itself. */
+#define ATTRIBUTES_MAX 128
+
+static int
+find_override(const struct exchange *exchange)
+{
+	const struct snapshot_service *service = exchange->service;
+	const struct config_sticky *sticky = &service->config->sticky;
+	struct slice value;
+	struct slice name;
+	int version;
+
+	if (!exchange->is_trusted &&
+		sticky->override == CONFIG_OVERRIDE_TRUSTED)
+		return STICKY_NONE;
+	value = message_find_name(
+		&exchange->request, slice_from_string(sticky->header));
+	if (value.ptr == NULL)
+		return STICKY_NONE;
+	name = sticky_parse_override(value, service->name);
+	if (name.len == 0)
+		return STICKY_NONE;
+	version = snapshot_find_version(service, name);
+	if (version < 0 || !balance_has_usable(exchange->shard,
+				   &service->versions[version]))
+		return STICKY_NONE;
+	return version;
+}
+
+static bool
+hash_client_key(const struct exchange *exchange, const struct config_key *key,
+	uint64_t *hash)
+{
+	const struct config *config = exchange->view->snapshot->config;
+	char text[ADDRESS_TEXT_SIZE];
+	struct address client;
+	struct slice value;
+
+	switch (key->source) {
+	case CONFIG_KEY_HEADER:
+		value = message_find_name(
+			&exchange->request, slice_from_string(key->name));
+		break;
+	case CONFIG_KEY_COOKIE:
+		value = message_find_cookie(
+			&exchange->request, slice_from_string(key->name));
+		break;
+	case CONFIG_KEY_ADDRESS:
+		client = forward_client_address(&exchange->request,
+			&exchange->peer, config->trusted_proxies,
+			config->n_trusted_proxies);
+		value.ptr = text;
+		value.len = address_format_ip(&client, text);
+		break;
+	default:
+		return false;
+	}
+	if (value.ptr == NULL || value.len == 0)
+		return false;
+	*hash = hash_bytes(value.ptr, value.len, 0);
+	return true;
+}
+
+static void
+fill_key(const struct exchange *exchange, struct sticky_input *input)
+{
+	const struct config_sticky *sticky = &exchange->service->config->sticky;
+	size_t i;
+
+	/* The cookie's seed wins anyway: spare the hashing. */
+	if (input->has_cookie && !input->is_identity_by_key)
+		return;
+	for (i = 0; i < sticky->n_key && !input->has_key; i++)
+		input->has_key = hash_client_key(
+			exchange, &sticky->key[i], &input->key_hash);
+}
+
+static int
+index_of(const struct snapshot_service *service,
+	const struct release_version *version)
+{
+	size_t i;
+
+	for (i = 0; i < service->n_versions; i++)
+		if (service->versions[i].registry->release == version)
+			return (int)i;
+	return STICKY_NONE;
+}
+
+static void
+fill_cookie(const struct exchange *exchange,
+	const struct release_record *record, const struct release_cell *cell,
+	struct sticky_input *input)
+{
+	const struct snapshot_service *service = exchange->service;
+	const struct snapshot_version *version;
+	struct slice value =
+		message_find_cookie(&exchange->request, service->cookie_name);
+
+	if (value.ptr == NULL || !cookie_parse(value, &input->cookie))
+		return;
+	input->has_cookie = true;
+	if (!input->cookie.is_pin)
+		return;
+	input->pinned = snapshot_find_version(service, input->cookie.version);
+	if (input->pinned == STICKY_NONE)
+		return;
+	version = &service->versions[input->pinned];
+	input->pinned_standing = release_standing_of(
+		version->registry->release, record, cell);
+	input->is_pinned_usable = balance_has_usable(exchange->shard, version);
+}
+
+static enum sticky_pin
+pin_mode(const struct config_sticky *sticky)
+{
+	switch (sticky->pin) {
+	case CONFIG_PIN_SESSION:
+		return STICKY_PIN_SESSION;
+	case CONFIG_PIN_NONE:
+		return STICKY_PIN_NONE;
+	default:
+		return STICKY_PIN_DOCUMENT;
+	}
+}
+
+void
+choose_version(struct exchange *exchange)
+{
+	const struct snapshot_service *service = exchange->service;
+	const struct config_sticky *sticky = &service->config->sticky;
+	const struct message *request = &exchange->request;
+	struct sticky_input input;
+	struct release_cell cell;
+	const struct release_record *record =
+		release_read(&service->registry->release, &cell);
+
+	memset(&input, 0, sizeof(input));
+	input.stable = index_of(service, record->stable);
+	input.candidate = STICKY_NONE;
+	if (cell.state == RELEASE_RUNNING && record->candidate != NULL)
+		input.candidate = index_of(service, record->candidate);
+	/* An older snapshot may not know a version that a reload brought. */
+	if (input.stable == STICKY_NONE)
+		input.stable = 0;
+	input.is_running = input.candidate != STICKY_NONE;
+	input.generation = cell.generation;
+	input.share_bp = cell.share_bp;
+	input.release_seed = record->seed;
+	input.pin = pin_mode(sticky);
+	input.is_identity_by_key = sticky->identity == CONFIG_IDENTITY_KEY;
+	input.is_navigation = sticky_is_navigation(request);
+	input.has_fetch_metadata = sticky_has_fetch_metadata(request);
+	input.override = find_override(exchange);
+	input.pinned = STICKY_NONE;
+	fill_cookie(exchange, record, &cell, &input);
+	fill_key(exchange, &input);
+	input.random = (uint32_t)(shard_random(exchange->shard) %
+				  COOKIE_CELLS);
+	sticky_decide(&input, &exchange->decision);
+
+	exchange->version = &service->versions[exchange->decision.version];
+	exchange->generation = cell.generation;
+	exchange->is_navigation = input.is_navigation;
+	exchange->is_release_running = input.is_running;
+	exchange->drops_conditions =
+		input.has_cookie && input.cookie.is_pin &&
+		!slice_equal(input.cookie.version, exchange->version->name);
+}
+
+bool
+choose_makes_private(
+	const struct exchange *exchange, const struct message *response)
+{
+	return exchange->is_release_running && exchange->is_navigation &&
+	       exchange->service->config->sticky.cacheable ==
+		       CONFIG_CACHEABLE_PRIVATE &&
+	       forward_is_shared_cacheable(response);
+}
+
+static bool
+may_set(const struct exchange *exchange, const struct message *response,
+	bool is_made_private)
+{
+	switch (exchange->decision.set) {
+	case STICKY_SET_NOTHING:
+		return false;
+	case STICKY_SET_PIN:
+		if (response->status < 200 || response->status >= 400)
+			return false;
+		break;
+	case STICKY_SET_SEED:
+		if (response->status < 200 || response->status >= 300)
+			return false;
+		break;
+	}
+	return is_made_private || !forward_is_shared_cacheable(response);
+}
+
+struct slice
+choose_set_cookie(const struct exchange *exchange,
+	const struct message *response, bool is_made_private,
+	struct forward_text *text)
+{
+	const struct config_sticky *sticky = &exchange->service->config->sticky;
+	struct slice name = exchange->service->cookie_name;
+	const char *domain = sticky->domain != NULL ? sticky->domain : "";
+	struct cookie cookie = {.seed = exchange->decision.cell};
+	char value[COOKIE_VALUE_SIZE];
+	char lifetime[48] = "";
+	struct slice out = {NULL, 0};
+	size_t cap = name.len + strlen(domain) + sizeof(value) + ATTRIBUTES_MAX;
+	size_t len;
+	char *room;
+
+	if (!may_set(exchange, response, is_made_private))
+		return out;
+	room = forward_text_take(text, cap);
+	if (room == NULL)
+		return out;
+	if (exchange->decision.set == STICKY_SET_PIN) {
+		cookie.is_pin = true;
+		cookie.generation = exchange->generation;
+		cookie.version = exchange->version->name;
+	}
+	len = cookie_format(&cookie, value);
+	if (sticky->lifetime_ns > 0)
+		snprintf(lifetime, sizeof(lifetime), "; Max-Age=%llu",
+			(unsigned long long)(sticky->lifetime_ns /
+					     CLOCK_NS_PER_S));
+	len = (size_t)snprintf(room, cap,
+		"%.*s=%.*s; Path=/%s%s%s; HttpOnly; SameSite=Lax%s",
+		(int)name.len, name.ptr, (int)len, value,
+		domain[0] != '\0' ? "; Domain=" : "", domain, lifetime,
+		slice_equal(exchange->scheme, SLICE("https")) ? "; Secure"
+							      : "");
+	out.ptr = room;
+	out.len = len;
+	return out;
+}

@@ -1,0 +1,72 @@
+/*
+ * control: the control thread's side of the proxy: the workers, the snapshot
+ * in force, reloads, name resolution, and an operator's words.
+ *
+ * Everything here runs on the control thread. The admin server reads it and
+ * calls it; main owns it.
+ */
+#ifndef PERCH_PROXY_CONTROL_H
+#define PERCH_PROXY_CONTROL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "proxy/snapshot.h"
+
+struct control;
+struct event_base;
+
+/* Loads the config, makes the registry, binds listeners; starts nothing.
+ * NULL with the reasons logged if any of it fails. */
+struct control *control_new(struct event_base *base, const char *config_path);
+
+/* Drops privileges if asked, starts the workers once names are resolved. */
+bool control_start(struct control *control, struct error *error);
+
+/* Loads the file again and swaps it in; refused as a whole if it is bad. The
+ * outcome is logged, and counted for control_reloads(). */
+void control_reload(struct control *control);
+
+/* Reopens log files. */
+void control_reopen_logs(struct control *control);
+
+/* Stops accepting; calls done(arg) when all requests have ended or the
+ * shutdown limit has passed. */
+void control_drain(
+	struct control *control, void (*done)(void *arg), void *arg);
+
+/* Stops the workers at once and frees everything. */
+void control_free(struct control *control);
+
+/* --- for the admin server -------------------------------------------------- */
+
+/* Running and not stopping. */
+bool control_is_ready(const struct control *control);
+const struct snapshot *control_snapshot(const struct control *control);
+struct registry *control_registry(const struct control *control);
+/* Wall-clock start, ns since 1970. */
+uint64_t control_started_ns(const struct control *control);
+
+struct control_reloads {
+	uint64_t done;
+	uint64_t refused;
+	uint64_t last_wall_ns; /* of the last one done, the start included */
+};
+struct control_reloads control_reloads(const struct control *control);
+
+/*
+ * An operator's words about a service's release. share_bp is in hundredths of
+ * a percent. Each takes effect for every worker's next request, is on disk when
+ * it returns true (where there is a state_dir), and says in error why not.
+ */
+bool control_release_start(struct control *control, const char *service,
+	const char *version, uint16_t share_bp, struct error *error);
+bool control_release_set_share(struct control *control, const char *service,
+	uint16_t share_bp, struct error *error);
+bool control_release_promote(
+	struct control *control, const char *service, struct error *error);
+bool control_release_rollback(
+	struct control *control, const char *service, struct error *error);
+
+#endif

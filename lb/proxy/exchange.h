@@ -1,0 +1,174 @@
+/*
+ * exchange: one request and its response (RFC 9110 3.4), from a parsed head to
+ * the last byte, whatever protocol the client speaks.
+ *
+ * It owns the order of things: route, choose a version, balance, send, answer,
+ * measure. The client's side calls exchange_*(); the exchange answers through
+ * the stream's operations. Neither knows what is behind the other. An exchange
+ * lives in its worker's free list from exchange_new() to its end, which is
+ * always the stream's finish().
+ */
+#ifndef PERCH_PROXY_EXCHANGE_H
+#define PERCH_PROXY_EXCHANGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "http/message.h"
+#include "net/conn.h"
+#include "proxy/forward.h"
+#include "proxy/shard.h"
+#include "proxy/sticky.h"
+
+struct exchange;
+struct upstream;
+
+enum stream_end {
+	STREAM_DONE,    /* the response is whole */
+	STREAM_CUT,     /* it is not: the client must not take it for whole */
+};
+
+/* How an exchange speaks to whoever carries the client's protocol. */
+struct stream_ops {
+	/*
+	 * The response head with the first bytes of its body. May be called
+	 * several times with 1xx heads first. All bytes are taken; after
+	 * CONN_BLOCKED, exchange_writable() is awaited before more is sent.
+	 */
+	enum conn_result (*send_head)(void *stream,
+		const struct forward_head *head, struct slice body,
+		bool is_end);
+	/* trailers: field lines, or len 0; only at the end. */
+	enum conn_result (*send_body)(void *stream, struct slice body,
+		struct slice trailers, bool is_end);
+	/* The request's body window has been taken: offer more. */
+	void (*resume)(void *stream);
+	/* From here on both ways carry bytes of another protocol. */
+	void (*tunnel)(void *stream);
+	/* It has ended; the exchange is gone when this returns. */
+	void (*finish)(void *stream, enum stream_end end);
+};
+
+enum exchange_state {
+	EXCHANGE_NEW,
+	EXCHANGE_QUEUED,     /* for a connection of its endpoint */
+	EXCHANGE_CONNECTING,
+	EXCHANGE_WAITING,    /* request sent or being sent; no response head yet */
+	EXCHANGE_RESPONDING, /* response head passed on */
+	EXCHANGE_TUNNEL,
+	EXCHANGE_ENDED,
+};
+
+#define EXCHANGE_ID_MAX 64
+
+struct exchange {
+	struct shard *shard;
+	struct view *view;
+	const struct stream_ops *ops;
+	void *stream;
+	enum exchange_state state;
+
+	/* Filled by the stream before exchange_start(). */
+	struct address peer;
+	struct slice scheme;
+	uint64_t started_ns;
+
+	/* The request's body: what is at hand and not yet taken. */
+	struct slice body;
+	struct slice body_trailers;
+	struct slice whole_body; /* all of it, where it came with the head */
+	bool is_body_complete;   /* nothing comes after what is at hand */
+	bool is_body_sent;       /* all of it has been handed on */
+	bool is_replayable;      /* whole_body is that */
+	bool is_upstream_deaf;   /* it takes no more; its answer may come */
+
+	/* Where it goes. */
+	const struct snapshot_service *service;
+	struct view_service *local;
+	const struct snapshot_version *version;
+	const struct snapshot_endpoint *endpoint;
+	const struct snapshot_endpoint *tried; /* failed before */
+	struct registry_endpoint *target;      /* endpoint's, also in a tunnel */
+	struct sticky_decision decision;
+	struct upstream *upstream;
+	struct list queue_node; /* in the endpoint's queue */
+	struct timeout queue_timeout;
+	struct upstream_pool *queue; /* whose queue it waits in, or NULL */
+
+	/* Facts about the request that are worked out once. */
+	bool is_trusted;
+	bool is_navigation;
+	bool is_release_running;
+	bool drops_conditions;
+	bool has_retried;
+	bool is_stale_failure; /* a reused connection ended before it answered */
+	bool sends_continue;   /* a 100 may still be passed on */
+	bool keeps_request_id;
+	bool is_tunnel;
+	uint32_t generation;
+	uint8_t request_id_len;
+	char request_id[EXCHANGE_ID_MAX];
+	char *head_copy; /* a tunnel's, or NULL */
+
+	/* What becomes of it. */
+	bool has_ended_up;   /* tunnels: no more from the client */
+	bool has_ended_down; /* tunnels: no more from the upstream */
+	uint16_t status;     /* sent to the client; 0: none */
+	enum meter_error error;
+	const char *why;        /* of a refusal; a static string, or NULL */
+	uint64_t sent_ns;       /* request handed to the upstream */
+	uint64_t first_byte_ns; /* response head */
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+
+	struct message request; /* spans over the stream's buffer */
+};
+
+/* NULL if memory is out. */
+struct exchange *exchange_new(
+	struct shard *shard, const struct stream_ops *ops, void *stream);
+
+/*
+ * The request head is in exchange->request, the first of the body in ->body.
+ * The head's bytes stay where they are until finish() or tunnel(). The
+ * exchange may have ended when this returns, as after all the calls below.
+ */
+void exchange_start(struct exchange *exchange);
+
+/* The head could not be parsed: answers status, with the reason in the log. */
+void exchange_refuse(
+	struct exchange *exchange, unsigned status, const char *why);
+
+/* More of the body, after resume(). */
+void exchange_offer_body(struct exchange *exchange, struct slice data,
+	struct slice trailers, bool is_complete);
+
+/* The rest of the body is malformed, too long (413) or too late (408). */
+void exchange_fail_body(
+	struct exchange *exchange, unsigned status, const char *why);
+
+/* The client has taken all that was owed. */
+void exchange_writable(struct exchange *exchange);
+
+/* The client is gone: the upstream is cancelled. */
+void exchange_abort(struct exchange *exchange);
+
+/* --- the upstream's side ---------------------------------------------------- */
+
+/* The connection stands: send the request. */
+void exchange_on_connected(struct exchange *exchange);
+/* No connection could be had, or it failed before the response's end. */
+void exchange_on_failure(struct exchange *exchange, enum meter_error error);
+/* A response head (1xx too) with the first of its body. */
+void exchange_on_response(struct exchange *exchange,
+	const struct message *response, struct slice body,
+	struct slice trailers, bool is_end);
+void exchange_on_response_body(struct exchange *exchange, struct slice data,
+	struct slice trailers, bool is_end);
+/* It has taken what was owed. */
+void exchange_on_upstream_writable(struct exchange *exchange);
+/* It was idle for too long in a tunnel. */
+void exchange_on_tunnel_idle(struct exchange *exchange);
+
+#endif

@@ -1,0 +1,651 @@
+#include "proxy/forward.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "http/field.h"
+
+static const struct slice NOTHING = {NULL, 0};
+
+char *
+forward_text_take(struct forward_text *text, size_t len)
+{
+	char *taken = text->ptr + text->len;
+
+	if (text->cap - text->len < len)
+		return NULL;
+	text->len += len;
+	return taken;
+}
+
+void
+forward_drop(struct forward_head *head, unsigned index)
+{
+	head->dropped[index / 64] |= UINT64_C(1) << (index % 64);
+}
+
+static bool
+is_dropped(const struct forward_head *head, unsigned index)
+{
+	return head->dropped[index / 64] >> (index % 64) & 1;
+}
+
+void
+forward_add(struct forward_head *head, struct slice name, struct slice value)
+{
+	if (head->n_extras == FORWARD_EXTRAS_MAX)
+		return;
+	head->extras[head->n_extras++] = (struct forward_field){name, value};
+}
+
+/* --- what both directions lose ----------------------------------------------- */
+
+static void
+drop_named(struct forward_head *head, struct slice name)
+{
+	const struct message *message = head->message;
+	const struct field *field;
+	unsigned i;
+
+	for (i = 0; i < message->n_fields; i++) {
+		field = &message->fields[i];
+		if (field->name_len == name.len &&
+			slice_equal_nocase(
+				message_field_name(message, field), name))
+			forward_drop(head, i);
+	}
+}
+
+/* May Connection name it? Never what frames the message, nor Host. */
+static bool
+is_nameable(struct slice name)
+{
+	switch (field_identify(name)) {
+	case FIELD_CONTENT_LENGTH:
+	case FIELD_TRANSFER_ENCODING:
+	case FIELD_HOST:
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* RFC 9110 7.6.1. */
+static void
+drop_connection_named(struct forward_head *head, struct slice value)
+{
+	struct slice name;
+
+	while (field_list_next(&value, &name)) {
+		if (slice_equal_nocase(name, SLICE("close")) ||
+			slice_equal_nocase(name, SLICE("keep-alive")))
+			continue;
+		if (is_nameable(name))
+			drop_named(head, name);
+	}
+}
+
+static bool
+is_plain_number(struct slice value)
+{
+	size_t i;
+
+	for (i = 0; i < value.len; i++)
+		if (value.ptr[i] < '0' || value.ptr[i] > '9')
+			return false;
+	return value.len > 0;
+}
+
+/* One plain Content-Length goes through as it is; a list of equal ones, or
+ * several fields, were folded by the parser: the first plain one stands. */
+static void
+keep_one_length(struct forward_head *head, unsigned index, bool *has_length)
+{
+	struct slice value = message_field_value(
+		head->message, &head->message->fields[index]);
+
+	if (*has_length || !is_plain_number(value))
+		forward_drop(head, index);
+	else
+		*has_length = true;
+}
+
+static struct slice
+format_number(struct forward_text *text, uint64_t number)
+{
+	char *out = forward_text_take(text, 24);
+
+	if (out == NULL)
+		return NOTHING;
+	return (struct slice){
+		out, (size_t)snprintf(out, 24, "%llu",
+			     (unsigned long long)number)};
+}
+
+static void
+restore_length(struct forward_head *head, struct forward_text *text,
+	bool has_length)
+{
+	if (has_length || !message_has(head->message, FIELD_CONTENT_LENGTH))
+		return;
+	forward_add(head, SLICE("Content-Length"),
+		format_number(text, head->message->content_length));
+}
+
+/* --- requests ------------------------------------------------------------------ */
+
+static struct slice
+join_forwarded_for(const struct message *request,
+	const struct forward_request_options *options,
+	struct forward_text *text)
+{
+	char address[ADDRESS_TEXT_SIZE];
+	size_t address_len = address_format_ip(options->client.peer, address);
+	size_t len = 0;
+	struct slice value;
+	char *out;
+	unsigned i;
+
+	/* All of the head's fields and the address fit in this. */
+	out = forward_text_take(text, request->head_len + sizeof(address));
+	if (out == NULL)
+		return NOTHING;
+	for (i = 0; i < request->n_fields && options->client.is_trusted; i++) {
+		if (request->fields[i].id != FIELD_X_FORWARDED_FOR)
+			continue;
+		value = message_field_value(request, &request->fields[i]);
+		if (value.len == 0)
+			continue;
+		memcpy(out + len, value.ptr, value.len);
+		memcpy(out + len + value.len, ", ", 2);
+		len += value.len + 2;
+	}
+	memcpy(out + len, address, address_len);
+	return (struct slice){out, len + address_len};
+}
+
+/* Cookie without perch's own; len 0 if nothing is left. */
+static bool
+strip_cookie(struct slice value, struct slice own, struct forward_text *text,
+	struct slice *stripped)
+{
+	struct slice rest = value;
+	struct slice name;
+	struct slice cookie;
+	struct slice pair;
+	size_t len = 0;
+	char *out = forward_text_take(text, value.len + 2);
+
+	if (out == NULL)
+		return false;
+	while (field_cookie_next(&rest, &name, &cookie, &pair)) {
+		if (slice_equal(name, own))
+			continue;
+		if (len > 0) {
+			memcpy(out + len, "; ", 2);
+			len += 2;
+		}
+		memcpy(out + len, pair.ptr, pair.len);
+		len += pair.len;
+	}
+	*stripped = (struct slice){out, len};
+	return true;
+}
+
+static bool
+has_cookie(struct slice value, struct slice own)
+{
+	struct slice name;
+	struct slice cookie;
+	struct slice pair;
+
+	while (field_cookie_next(&value, &name, &cookie, &pair))
+		if (slice_equal(name, own))
+			return true;
+	return false;
+}
+
+static bool
+forward_cookie(struct forward_head *head, unsigned index,
+	const struct forward_request_options *options,
+	struct forward_text *text)
+{
+	struct slice value = message_field_value(
+		head->message, &head->message->fields[index]);
+	struct slice stripped;
+
+	if (!has_cookie(value, options->cookie_name))
+		return true;
+	forward_drop(head, index);
+	if (!strip_cookie(value, options->cookie_name, text, &stripped))
+		return false;
+	if (stripped.len > 0)
+		forward_add(head, SLICE("Cookie"), stripped);
+	return true;
+}
+
+static bool
+forward_request_field(struct forward_head *head, unsigned index,
+	const struct forward_request_options *options,
+	struct forward_text *text, bool *has_length)
+{
+	const struct message *request = head->message;
+	const struct field *field = &request->fields[index];
+	bool is_trusted = options->client.is_trusted;
+
+	switch ((enum field_id)field->id) {
+	case FIELD_CONNECTION:
+		drop_connection_named(
+			head, message_field_value(request, field));
+		forward_drop(head, index);
+		break;
+	case FIELD_KEEP_ALIVE:
+	case FIELD_PROXY_CONNECTION:
+	case FIELD_TE:
+	case FIELD_TRANSFER_ENCODING:
+	case FIELD_X_FORWARDED_FOR:
+		forward_drop(head, index);
+		break;
+	case FIELD_UPGRADE:
+		if (!options->is_upgrade)
+			forward_drop(head, index);
+		break;
+	case FIELD_CONTENT_LENGTH:
+		keep_one_length(head, index, has_length);
+		break;
+	case FIELD_HOST:
+		if (request->is_absolute_form)
+			forward_drop(head, index);
+		break;
+	case FIELD_X_FORWARDED_PROTO:
+	case FIELD_X_FORWARDED_HOST:
+		if (!is_trusted)
+			forward_drop(head, index);
+		break;
+	case FIELD_X_REQUEST_ID:
+		if (!options->keeps_request_id)
+			forward_drop(head, index);
+		break;
+	case FIELD_IF_MATCH:
+	case FIELD_IF_MODIFIED_SINCE:
+	case FIELD_IF_NONE_MATCH:
+	case FIELD_IF_RANGE:
+	case FIELD_IF_UNMODIFIED_SINCE:
+	case FIELD_RANGE:
+		if (options->drops_conditions)
+			forward_drop(head, index);
+		break;
+	case FIELD_COOKIE:
+		return forward_cookie(head, index, options, text);
+	default:
+		if (field->name_len == options->override_header.len &&
+			slice_equal_nocase(message_field_name(request, field),
+				options->override_header))
+			forward_drop(head, index);
+		break;
+	}
+	return true;
+}
+
+static void
+add_forwarded(struct forward_head *head,
+	const struct forward_request_options *options,
+	struct forward_text *text)
+{
+	const struct message *request = head->message;
+	bool is_trusted = options->client.is_trusted;
+
+	forward_add(head, SLICE("X-Forwarded-For"),
+		join_forwarded_for(request, options, text));
+	if (!is_trusted || !message_has(request, FIELD_X_FORWARDED_PROTO))
+		forward_add(head, SLICE("X-Forwarded-Proto"),
+			options->client.scheme);
+	if (!is_trusted || !message_has(request, FIELD_X_FORWARDED_HOST))
+		forward_add(head, SLICE("X-Forwarded-Host"),
+			message_slice(request, request->host));
+}
+
+bool
+forward_request(const struct message *request,
+	const struct forward_request_options *options,
+	struct forward_text *text, struct forward_head *head)
+{
+	struct slice te = message_find(request, FIELD_TE);
+	bool wants_trailers =
+		te.ptr != NULL && field_list_has(te, SLICE("trailers"));
+	bool has_length = false;
+	unsigned i;
+
+	memset(head, 0, offsetof(struct forward_head, extras));
+	head->n_extras = 0;
+	head->message = request;
+	head->method = message_slice(request, request->method_name);
+	head->target = message_slice(request, request->path);
+	head->body = request->body;
+	head->is_bodiless = false;
+	for (i = 0; i < request->n_fields; i++)
+		if (!forward_request_field(
+			    head, i, options, text, &has_length))
+			return false;
+	restore_length(head, text, has_length);
+	if (request->body == BODY_CHUNKED)
+		forward_add(head, SLICE("Transfer-Encoding"),
+			SLICE("chunked"));
+	if (request->is_absolute_form || !message_has(request, FIELD_HOST))
+		forward_add(head, SLICE("Host"),
+			message_slice(request, request->host));
+	if (options->is_upgrade)
+		forward_add(head, SLICE("Connection"), SLICE("upgrade"));
+	if (wants_trailers) {
+		forward_add(head, SLICE("TE"), SLICE("trailers"));
+		if (!options->is_upgrade)
+			forward_add(head, SLICE("Connection"), SLICE("TE"));
+	}
+	add_forwarded(head, options, text);
+	if (!options->keeps_request_id)
+		forward_add(head, SLICE("X-Request-Id"), options->request_id);
+	forward_add(head, options->override_header, options->override_value);
+	return true;
+}
+
+/* --- responses ------------------------------------------------------------------- */
+
+static bool
+is_shared_directive(struct slice directive)
+{
+	return slice_equal_nocase(directive, SLICE("public")) ||
+	       slice_equal_nocase(directive, SLICE("proxy-revalidate")) ||
+	       (directive.len >= 8 &&
+		       strncasecmp(directive.ptr, "s-maxage", 8) == 0);
+}
+
+/* Drops Cache-Control and adds one that only the client's own cache heeds. */
+static bool
+make_private(struct forward_head *head, struct forward_text *text)
+{
+	const struct message *response = head->message;
+	char *out = forward_text_take(text, response->head_len + 16);
+	struct slice value;
+	struct slice directive;
+	size_t len = 7;
+	unsigned i;
+
+	if (out == NULL)
+		return false;
+	memcpy(out, "private", 7);
+	for (i = 0; i < response->n_fields; i++) {
+		if (response->fields[i].id != FIELD_CACHE_CONTROL)
+			continue;
+		forward_drop(head, i);
+		value = message_field_value(response, &response->fields[i]);
+		while (field_list_next(&value, &directive)) {
+			if (is_shared_directive(directive) ||
+				len + directive.len + 2 >
+					response->head_len + 16)
+				continue;
+			memcpy(out + len, ", ", 2);
+			memcpy(out + len + 2, directive.ptr, directive.len);
+			len += 2 + directive.len;
+		}
+	}
+	forward_add(head, SLICE("Cache-Control"), (struct slice){out, len});
+	return true;
+}
+
+static void
+forward_response_field(struct forward_head *head, unsigned index,
+	bool is_upgrade, bool *has_length)
+{
+	const struct message *response = head->message;
+	const struct field *field = &response->fields[index];
+
+	switch ((enum field_id)field->id) {
+	case FIELD_CONNECTION:
+		drop_connection_named(
+			head, message_field_value(response, field));
+		forward_drop(head, index);
+		break;
+	case FIELD_KEEP_ALIVE:
+	case FIELD_PROXY_CONNECTION:
+	case FIELD_TRANSFER_ENCODING:
+		forward_drop(head, index);
+		break;
+	case FIELD_UPGRADE:
+		if (!is_upgrade)
+			forward_drop(head, index);
+		break;
+	case FIELD_CONTENT_LENGTH:
+		keep_one_length(head, index, has_length);
+		break;
+	default:
+		break;
+	}
+}
+
+static bool
+is_bodiless(const struct message *response)
+{
+	return response->body == BODY_NONE;
+}
+
+bool
+forward_response(const struct message *response,
+	const struct forward_response_options *options,
+	struct forward_text *text, struct forward_head *head)
+{
+	bool has_length = false;
+	unsigned i;
+
+	memset(head, 0, offsetof(struct forward_head, extras));
+	head->n_extras = 0;
+	head->message = response;
+	head->status = response->status;
+	head->reason = message_slice(response, response->reason);
+	head->body = response->body;
+	head->is_bodiless = is_bodiless(response);
+	for (i = 0; i < response->n_fields; i++)
+		forward_response_field(
+			head, i, options->is_upgrade, &has_length);
+	restore_length(head, text, has_length);
+	if (options->is_upgrade)
+		forward_add(head, SLICE("Connection"), SLICE("upgrade"));
+	if (options->set_cookie.len > 0)
+		forward_add(head, SLICE("Set-Cookie"), options->set_cookie);
+	return !options->makes_private || make_private(head, text);
+}
+
+/* --- writing ------------------------------------------------------------------------ */
+
+struct writer {
+	char *out;
+	char *end;
+	bool is_full;
+};
+
+static inline void
+put(struct writer *writer, struct slice bytes)
+{
+	if ((size_t)(writer->end - writer->out) < bytes.len) {
+		writer->is_full = true;
+		return;
+	}
+	if (bytes.len > 0)
+		memcpy(writer->out, bytes.ptr, bytes.len);
+	writer->out += bytes.len;
+}
+
+/* Where the line behind the i-th begins. */
+static uint32_t
+line_end(const struct message *message, unsigned i)
+{
+	if (i + 1 < message->n_fields)
+		return message->fields[i + 1].name;
+	return message->head_len - 2;
+}
+
+/* Lines that stay stand side by side: one copy for each run of them. */
+static void
+put_kept(struct writer *writer, const struct forward_head *head)
+{
+	const struct message *message = head->message;
+	unsigned i = 0;
+	unsigned first;
+
+	while (i < message->n_fields) {
+		if (is_dropped(head, i)) {
+			i++;
+			continue;
+		}
+		first = i;
+		while (i < message->n_fields && !is_dropped(head, i))
+			i++;
+		put(writer, (struct slice){
+				    message->base +
+					    message->fields[first].name,
+				    line_end(message, i - 1) -
+					    message->fields[first].name});
+	}
+}
+
+static void
+put_field(struct writer *writer, struct slice name, struct slice value)
+{
+	put(writer, name);
+	put(writer, SLICE(": "));
+	put(writer, value);
+	put(writer, SLICE("\r\n"));
+}
+
+static size_t
+put_fields(struct writer *writer, const struct forward_head *head, char *start)
+{
+	unsigned i;
+
+	if (head->message != NULL)
+		put_kept(writer, head);
+	for (i = 0; i < head->n_extras; i++)
+		put_field(writer, head->extras[i].name, head->extras[i].value);
+	put(writer, SLICE("\r\n"));
+	return writer->is_full ? 0 : (size_t)(writer->out - start);
+}
+
+size_t
+forward_write_request(const struct forward_head *head, char *out, size_t cap)
+{
+	struct writer writer = {out, out + cap, false};
+
+	put(&writer, head->method);
+	put(&writer, SLICE(" "));
+	put(&writer, head->target);
+	put(&writer, SLICE(" HTTP/1.1\r\n"));
+	return put_fields(&writer, head, out);
+}
+
+size_t
+forward_write_response(const struct forward_head *head,
+	struct slice connection, char *out, size_t cap)
+{
+	struct writer writer = {out, out + cap, false};
+	char status[4] = {
+		(char)('0' + head->status / 100),
+		(char)('0' + head->status / 10 % 10),
+		(char)('0' + head->status % 10),
+		' ',
+	};
+	char length[24];
+
+	put(&writer, SLICE("HTTP/1.1 "));
+	put(&writer, (struct slice){status, sizeof(status)});
+	put(&writer, head->reason);
+	put(&writer, SLICE("\r\n"));
+	if (connection.len > 0)
+		put_field(&writer, SLICE("Connection"), connection);
+	if (head->message == NULL && head->body == BODY_LENGTH)
+		put_field(&writer, SLICE("Content-Length"),
+			(struct slice){length,
+				(size_t)snprintf(length, sizeof(length),
+					"%llu",
+					(unsigned long long)
+						head->content_length)});
+	return put_fields(&writer, head, out);
+}
+
+/* --- facts -------------------------------------------------------------------------- */
+
+static bool
+parse_hop(struct slice hop, struct address *out)
+{
+	char host[ADDRESS_HOST_SIZE];
+	uint16_t port;
+
+	if (address_parse_ip(hop, 0, out))
+		return true;
+	return address_split(hop, 0, host, &port) &&
+	       address_parse_ip(slice_from_string(host), 0, out);
+}
+
+struct address
+forward_client_address(const struct message *request,
+	const struct address *peer, const struct cidr *trusted,
+	size_t n_trusted)
+{
+	struct address client = *peer;
+	struct address hop;
+	struct slice value;
+	size_t end;
+	size_t start;
+	int i;
+
+	for (i = request->n_fields - 1; i >= 0; i--) {
+		if (request->fields[i].id != FIELD_X_FORWARDED_FOR)
+			continue;
+		value = message_field_value(request, &request->fields[i]);
+		for (end = value.len; end > 0; end = start > 0 ? start - 1 : 0) {
+			if (!cidr_matches_any(trusted, n_trusted, &client))
+				return client;
+			for (start = end; start > 0; start--)
+				if (value.ptr[start - 1] == ',')
+					break;
+			if (!parse_hop(slice_trim((struct slice){
+					       value.ptr + start,
+					       end - start}),
+				    &hop))
+				return client;
+			client = hop;
+		}
+	}
+	return client;
+}
+
+bool
+forward_is_shared_cacheable(const struct message *response)
+{
+	/* Cache-Control overrules Expires (RFC 9111 5.3). */
+	bool is_cacheable = message_has(response, FIELD_EXPIRES) &&
+			    !message_has(response, FIELD_CACHE_CONTROL);
+	struct slice value;
+	struct slice directive;
+	unsigned i;
+
+	for (i = 0; i < response->n_fields; i++) {
+		if (response->fields[i].id != FIELD_CACHE_CONTROL)
+			continue;
+		value = message_field_value(response, &response->fields[i]);
+		while (field_list_next(&value, &directive)) {
+			if (slice_equal_nocase(directive, SLICE("private")) ||
+				slice_equal_nocase(
+					directive, SLICE("no-store")) ||
+				slice_equal_nocase(
+					directive, SLICE("no-cache")))
+				return false;
+			if (is_shared_directive(directive) ||
+				(directive.len > 8 &&
+					strncasecmp(directive.ptr, "max-age=",
+						8) == 0 &&
+					!slice_equal(directive,
+						SLICE("max-age=0"))))
+				is_cacheable = true;
+		}
+	}
+	return is_cacheable;
+}

@@ -1,0 +1,108 @@
+/*
+ * forward: what a head gains and loses on its way through.
+ *
+ * A head that goes out is the fields of the one that came in, less those that
+ * are dropped, plus some extra ones, under a start line of its own. Building it
+ * copies whole runs of kept lines; nothing is parsed again. Pure but for the
+ * caller's text space.
+ */
+#ifndef PERCH_PROXY_FORWARD_H
+#define PERCH_PROXY_FORWARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/address.h"
+#include "http/message.h"
+
+#define FORWARD_EXTRAS_MAX 12
+
+struct forward_field {
+	struct slice name;
+	struct slice value;
+};
+
+struct forward_head {
+	const struct message *message; /* NULL: extras only */
+	uint64_t dropped[(MESSAGE_FIELDS_MAX + 63) / 64]; /* by index */
+	struct forward_field extras[FORWARD_EXTRAS_MAX];
+	unsigned n_extras;
+	/* Requests. */
+	struct slice method;
+	struct slice target;
+	/* Responses. */
+	unsigned status;
+	struct slice reason;
+	/* The body, as the receiver will see it. */
+	enum body_kind body;
+	uint64_t content_length; /* own answers with BODY_LENGTH */
+	bool is_bodiless; /* HEAD, 204, 304: no body whatever the fields say */
+};
+
+/* Space for values that are put together; valid until it is reset. */
+struct forward_text {
+	char *ptr;
+	size_t len;
+	size_t cap;
+};
+
+/* NULL if it doesn't fit. */
+char *forward_text_take(struct forward_text *text, size_t len);
+
+void forward_drop(struct forward_head *head, unsigned index);
+void forward_add(
+	struct forward_head *head, struct slice name, struct slice value);
+
+/* Who the client is. */
+struct forward_client {
+	const struct address *peer;
+	bool is_trusted;   /* peer is one of trusted_proxies */
+	struct slice scheme; /* "http" */
+};
+
+struct forward_request_options {
+	struct forward_client client;
+	struct slice request_id;      /* to send */
+	bool keeps_request_id;        /* the one that came is the one to send */
+	struct slice override_header; /* sticky.header */
+	struct slice override_value;  /* "service=version" */
+	struct slice cookie_name;     /* taken out of Cookie */
+	bool drops_conditions;        /* If-* and Range: another version's */
+	bool is_upgrade;              /* Connection and Upgrade go through */
+};
+
+/* False if text was too small. */
+bool forward_request(const struct message *request,
+	const struct forward_request_options *options,
+	struct forward_text *text, struct forward_head *head);
+
+struct forward_response_options {
+	bool is_upgrade;         /* a 101 that is passed on */
+	bool makes_private;      /* Cache-Control: public, s-maxage -> private */
+	struct slice set_cookie; /* len 0: none */
+};
+
+bool forward_response(const struct message *response,
+	const struct forward_response_options *options,
+	struct forward_text *text, struct forward_head *head);
+
+/*
+ * Writes an HTTP/1.1 head. Returns its length, 0 if it doesn't fit.
+ * connection is "close", "keep-alive" or empty (nothing is said).
+ */
+size_t forward_write_request(
+	const struct forward_head *head, char *out, size_t cap);
+size_t forward_write_response(const struct forward_head *head,
+	struct slice connection, char *out, size_t cap);
+
+/* The client's address: the peer's, or behind trusted proxies the last of
+ * X-Forwarded-For that is not one of them. */
+struct address forward_client_address(const struct message *request,
+	const struct address *peer, const struct cidr *trusted,
+	size_t n_trusted);
+
+/* May a shared cache keep this answer, by what Cache-Control and Expires say
+ * outright? */
+bool forward_is_shared_cacheable(const struct message *response);
+
+#endif

@@ -1,0 +1,147 @@
+#include "proxy/measure.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+static struct meter *
+meter_of(const struct exchange *exchange)
+{
+	unsigned index = exchange->shard->index;
+
+	if (exchange->target != NULL)
+		return &exchange->target->meters[index];
+	if (exchange->version != NULL)
+		return &exchange->version->registry->meters[index];
+	if (exchange->service != NULL)
+		return &exchange->service->registry->meters[index];
+	return NULL;
+}
+
+static void
+count_unmetered(const struct exchange *exchange)
+{
+	struct worker_counts *counts = exchange->shard->counts;
+
+	if (exchange->status == 404)
+		meter_add(&counts->unrouted, 1);
+	else
+		meter_add(&counts->bad_requests, 1);
+}
+
+static void
+count(const struct exchange *exchange, uint64_t now_ns)
+{
+	struct meter *meter = meter_of(exchange);
+
+	if (meter == NULL) {
+		count_unmetered(exchange);
+		return;
+	}
+	meter_add(&meter->requests, 1);
+	meter_add(&meter->responses[exchange->status / 100], 1);
+	if (exchange->error != METER_ERROR_NONE)
+		meter_add(&meter->errors[exchange->error], 1);
+	meter_add(&meter->bytes_in, exchange->bytes_in);
+	meter_add(&meter->bytes_out, exchange->bytes_out);
+	if (exchange->first_byte_ns != 0)
+		histogram_record(&meter->first_byte,
+			exchange->first_byte_ns - exchange->sent_ns);
+	/* How long a tunnel stood says nothing about latency. */
+	if (!exchange->is_tunnel)
+		histogram_record(
+			&meter->total, now_ns - exchange->started_ns);
+}
+
+static struct slice
+endpoint_name(const struct exchange *exchange)
+{
+	if (exchange->target == NULL)
+		return (struct slice){NULL, 0};
+	return slice_from_string(exchange->target->name);
+}
+
+static void
+name_version(const struct exchange *exchange, struct access_record *record)
+{
+	if (exchange->target != NULL) {
+		record->version =
+			slice_from_string(exchange->target->version->name);
+		record->service = slice_from_string(
+			exchange->target->version->service->name);
+	} else if (exchange->service != NULL) {
+		record->service = exchange->service->name;
+		if (exchange->version != NULL)
+			record->version = exchange->version->name;
+	}
+	if (record->version.len > 0)
+		record->reason = slice_from_string(
+			sticky_reason_name(exchange->decision.reason));
+}
+
+static void
+write_access(const struct exchange *exchange, uint64_t now_ns)
+{
+	struct shard *shard = exchange->shard;
+	/* A tunnel has let go of its snapshot: the current one will do. */
+	const struct snapshot *snapshot = exchange->view != NULL
+						  ? exchange->view->snapshot
+						  : shard->view->snapshot;
+	const struct message *request = &exchange->request;
+	const struct config *config = snapshot->config;
+	struct address client;
+	struct access_record record;
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (snapshot->access_log == NULL)
+		return;
+	memset(&record, 0, sizeof(record));
+	client = forward_client_address(request, &exchange->peer,
+		config->trusted_proxies, config->n_trusted_proxies);
+	record.wall_ns = clock_wall_ns();
+	record.client =
+		(struct slice){text, address_format_ip(&client, text)};
+	if (request->head_len > 0) {
+		record.method = message_slice(request, request->method_name);
+		record.target = message_slice(request, request->target);
+		record.host = message_slice(request, request->host);
+		record.referer = message_find(request, FIELD_REFERER);
+		record.user_agent = message_find(request, FIELD_USER_AGENT);
+	}
+	record.version_minor = request->version_minor;
+	record.status = exchange->status;
+	record.bytes_in = exchange->bytes_in;
+	record.bytes_out = exchange->bytes_out;
+	name_version(exchange, &record);
+	record.endpoint = endpoint_name(exchange);
+	if (exchange->error != METER_ERROR_NONE)
+		record.error =
+			slice_from_string(meter_error_name(exchange->error));
+	record.request_id = (struct slice){
+		exchange->request_id, exchange->request_id_len};
+	if (exchange->first_byte_ns != 0)
+		record.upstream_ns =
+			exchange->first_byte_ns - exchange->sent_ns;
+	record.total_ns = now_ns - exchange->started_ns;
+	access_buffer_add(&shard->access, snapshot->access_log, &record);
+}
+
+static void
+report(const struct exchange *exchange)
+{
+	if (exchange->why != NULL)
+		log_debug("request refused with %u: %s", exchange->status,
+			exchange->why);
+}
+
+void
+measure_exchange(const struct exchange *exchange)
+{
+	/* The callback's stamp: what it sent is out by now. */
+	uint64_t now_ns = exchange->shard->now_ns;
+
+	count(exchange, now_ns);
+	write_access(exchange, now_ns);
+	report(exchange);
+}

@@ -1,0 +1,178 @@
+#include "proxy/registry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/memory.h"
+
+void
+registry_init(struct registry *registry, unsigned n_workers)
+{
+	memset(registry, 0, sizeof(*registry));
+	table_init(&registry->by_name);
+	registry->n_workers = n_workers;
+	registry->workers =
+		memory_zalloc_array(n_workers, sizeof(struct worker_counts));
+}
+
+static void
+free_version(struct registry_version *version)
+{
+	struct registry_endpoint *endpoint;
+
+	while ((endpoint = version->endpoints) != NULL) {
+		version->endpoints = endpoint->next;
+		free(endpoint->name);
+		free(endpoint->host);
+		free(endpoint->meters);
+		free(endpoint);
+	}
+	table_free(&version->by_name);
+	free(version->name);
+	free(version->meters);
+	free(version);
+}
+
+void
+registry_free(struct registry *registry)
+{
+	struct registry_service *service;
+	struct registry_version *version;
+
+	while ((service = registry->services) != NULL) {
+		registry->services = service->next;
+		while ((version = service->versions) != NULL) {
+			service->versions = version->next;
+			free_version(version);
+		}
+		release_free(&service->release);
+		free(service->name);
+		free(service->meters);
+		free(service);
+	}
+	table_free(&registry->by_name);
+	free(registry->workers);
+}
+
+static struct meter *
+new_meters(const struct registry *registry)
+{
+	return memory_zalloc_array(registry->n_workers, sizeof(struct meter));
+}
+
+struct registry_service *
+registry_service(struct registry *registry, const char *name)
+{
+	struct slice key = slice_from_string(name);
+	struct registry_service *service = table_find(&registry->by_name, key);
+
+	if (service != NULL)
+		return service;
+	service = memory_zalloc(sizeof(*service));
+	service->name = memory_strdup(name);
+	service->meters = new_meters(registry);
+	release_init(&service->release, name);
+	service->next = registry->services;
+	registry->services = service;
+	table_set(&registry->by_name, key, service);
+	return service;
+}
+
+struct registry_version *
+registry_version(struct registry *registry, struct registry_service *service,
+	const char *name)
+{
+	struct registry_version *version;
+
+	for (version = service->versions; version != NULL;
+		version = version->next)
+		if (strcmp(version->name, name) == 0)
+			return version;
+	version = memory_zalloc(sizeof(*version));
+	version->service = service;
+	version->name = memory_strdup(name);
+	version->meters = new_meters(registry);
+	version->release = release_version_by_name(&service->release, name);
+	table_init(&version->by_name);
+	version->next = service->versions;
+	service->versions = version;
+	return version;
+}
+
+struct registry_endpoint *
+registry_endpoint(struct registry *registry, struct registry_version *version,
+	const char *name, const char *host, uint16_t port)
+{
+	struct slice key = slice_from_string(name);
+	struct registry_endpoint *endpoint =
+		table_find(&version->by_name, key);
+
+	if (endpoint != NULL)
+		return endpoint;
+	endpoint = memory_zalloc(sizeof(*endpoint));
+	endpoint->id = registry->n_endpoints++;
+	endpoint->version = version;
+	endpoint->name = memory_strdup(name);
+	endpoint->host = memory_strdup(host);
+	endpoint->port = port;
+	endpoint->name_hash = (uint32_t)hash_bytes(name, strlen(name), 0);
+	endpoint->meters = new_meters(registry);
+	/* An address needs no resolving. */
+	address_parse_ip(slice_from_string(host), port, &endpoint->address);
+	endpoint->next = version->endpoints;
+	version->endpoints = endpoint;
+	table_set(&version->by_name, key, endpoint);
+	return endpoint;
+}
+
+static void
+add_meters(const struct registry *registry, const struct meter *meters,
+	struct meter_counts *out)
+{
+	unsigned i;
+
+	for (i = 0; i < registry->n_workers; i++)
+		meter_sum(&meters[i], out);
+}
+
+static void
+add_version(const struct registry *registry,
+	const struct registry_version *version, struct meter_counts *out)
+{
+	const struct registry_endpoint *endpoint;
+
+	add_meters(registry, version->meters, out);
+	for (endpoint = version->endpoints; endpoint != NULL;
+		endpoint = endpoint->next)
+		add_meters(registry, endpoint->meters, out);
+}
+
+void
+registry_sum_endpoint(const struct registry *registry,
+	const struct registry_endpoint *endpoint, struct meter_counts *out)
+{
+	memset(out, 0, sizeof(*out));
+	add_meters(registry, endpoint->meters, out);
+}
+
+void
+registry_sum_version(const struct registry *registry,
+	const struct registry_version *version, struct meter_counts *out)
+{
+	memset(out, 0, sizeof(*out));
+	add_version(registry, version, out);
+}
+
+void
+registry_sum_service(const struct registry *registry,
+	const struct registry_service *service, struct meter_counts *out)
+{
+	const struct registry_version *version;
+
+	memset(out, 0, sizeof(*out));
+	add_meters(registry, service->meters, out);
+	for (version = service->versions; version != NULL;
+		version = version->next)
+		add_version(registry, version, out);
+}

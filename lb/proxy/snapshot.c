@@ -1,0 +1,236 @@
+#include "proxy/snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/memory.h"
+#include "proxy/maglev.h"
+#include "proxy/sequence.h"
+
+static void
+build_maglev(struct snapshot_version *version)
+{
+	struct maglev_member *members =
+		memory_zalloc_array(version->n_endpoints, sizeof(*members));
+	const struct snapshot_endpoint *endpoint;
+	size_t i;
+
+	for (i = 0; i < version->n_endpoints; i++) {
+		endpoint = &version->endpoints[i];
+		members[i].name_hash = hash_bytes(endpoint->registry->name,
+			strlen(endpoint->registry->name), 0);
+		members[i].weight = endpoint->weight;
+	}
+	version->maglev =
+		memory_zalloc_array(MAGLEV_SIZE, sizeof(*version->maglev));
+	maglev_build(version->maglev, members, version->n_endpoints);
+	free(members);
+}
+
+static void
+build_sequence(struct snapshot_version *version)
+{
+	unsigned *weights =
+		memory_zalloc_array(version->n_endpoints, sizeof(*weights));
+	size_t i;
+
+	for (i = 0; i < version->n_endpoints; i++)
+		weights[i] = version->endpoints[i].weight;
+	version->sequence = sequence_build(
+		weights, version->n_endpoints, &version->n_sequence);
+	free(weights);
+}
+
+static void
+build_version(struct snapshot_version *version, struct registry *registry,
+	struct registry_service *service, const struct config_service *config,
+	const struct config_version *config_version)
+{
+	const struct config_endpoint *from;
+	struct snapshot_endpoint *to;
+	size_t i;
+
+	version->registry =
+		registry_version(registry, service, config_version->name);
+	version->name = slice_from_string(version->registry->name);
+	version->n_endpoints = config_version->n_endpoints;
+	version->endpoints = memory_zalloc_array(
+		version->n_endpoints, sizeof(*version->endpoints));
+	for (i = 0; i < version->n_endpoints; i++) {
+		from = &config_version->endpoints[i];
+		to = &version->endpoints[i];
+		to->registry = registry_endpoint(registry, version->registry,
+			from->name, from->host, from->port);
+		to->address = to->registry->address;
+		to->weight = from->weight;
+	}
+	if (version->n_endpoints < 2)
+		return;
+	if (config->balance.policy == CONFIG_MAGLEV)
+		build_maglev(version);
+	if (config->balance.policy == CONFIG_ROUND_ROBIN)
+		build_sequence(version);
+}
+
+static void
+build_service(struct snapshot *snapshot, struct snapshot_service *service,
+	const struct config_service *config, struct registry *registry)
+{
+	size_t i;
+	size_t j;
+
+	service->registry = registry_service(registry, config->name);
+	service->config = config;
+	service->name = slice_from_string(service->registry->name);
+	service->n_versions = config->n_versions;
+	service->versions = memory_zalloc_array(
+		config->n_versions, sizeof(*service->versions));
+	for (i = 0; i < config->n_versions; i++)
+		build_version(&service->versions[i], registry,
+			service->registry, config, &config->versions[i]);
+	for (i = 0; i < config->match.n_hosts; i++)
+		for (j = 0; j < config->match.n_paths; j++)
+			route_add(&snapshot->routes,
+				slice_from_string(config->match.hosts[i]),
+				slice_from_string(config->match.paths[j]),
+				service);
+}
+
+/* How many services have each host: one alone keeps the plain cookie name. */
+static void
+count_hosts(const struct config *config, struct table *counts,
+	uintptr_t *n_any)
+{
+	const struct config_service *service;
+	struct slice host;
+	uintptr_t n;
+	size_t i;
+	size_t j;
+
+	for (i = 0; i < config->n_services; i++) {
+		service = &config->services[i];
+		for (j = 0; j < service->match.n_hosts; j++) {
+			host = slice_from_string(service->match.hosts[j]);
+			n = (uintptr_t)table_find(counts, host) + 1;
+			table_set(counts, host, (void *)n);
+			if (host.ptr[0] == '*')
+				(*n_any)++;
+		}
+	}
+}
+
+static bool
+shares_host(const struct config_service *service, const struct table *counts,
+	uintptr_t n_any)
+{
+	size_t i;
+
+	for (i = 0; i < service->match.n_hosts; i++)
+		if ((uintptr_t)table_find(counts,
+			    slice_from_string(service->match.hosts[i])) > 1)
+			return true;
+	/* A wildcard may cover any other service's host. */
+	return n_any > 1;
+}
+
+/* One cookie a service: where services share a host, its name tells whose. */
+static void
+name_cookies(struct snapshot *snapshot)
+{
+	const struct config *config = snapshot->config;
+	struct snapshot_service *service;
+	struct table counts;
+	uintptr_t n_any = 0;
+	size_t len;
+	char *name;
+	size_t i;
+
+	table_init(&counts);
+	count_hosts(config, &counts, &n_any);
+	if (n_any > 0 && config->n_services > 1)
+		n_any = 2;
+	for (i = 0; i < snapshot->n_services; i++) {
+		service = &snapshot->services[i];
+		len = strlen(service->config->sticky.cookie);
+		name = memory_zalloc(len + service->name.len + 2);
+		memcpy(name, service->config->sticky.cookie, len);
+		if (shares_host(service->config, &counts, n_any)) {
+			name[len++] = '_';
+			memcpy(name + len, service->name.ptr,
+				service->name.len);
+			len += service->name.len;
+		}
+		service->cookie_name = (struct slice){name, len};
+	}
+	table_free(&counts);
+}
+
+struct snapshot *
+snapshot_build(struct config *config, struct registry *registry,
+	struct access_log *access_log)
+{
+	struct snapshot *snapshot = memory_zalloc(sizeof(*snapshot));
+	size_t i;
+
+	snapshot->config = config;
+	snapshot->access_log = access_log;
+	snapshot->n_services = config->n_services;
+	snapshot->services = memory_zalloc_array(
+		config->n_services, sizeof(*snapshot->services));
+	route_init(&snapshot->routes);
+	table_init(&snapshot->by_name);
+	for (i = 0; i < config->n_services; i++) {
+		snapshot->services[i].index = (unsigned)i;
+		build_service(snapshot, &snapshot->services[i],
+			&config->services[i], registry);
+		table_set(&snapshot->by_name, snapshot->services[i].name,
+			&snapshot->services[i]);
+	}
+	route_finish(&snapshot->routes);
+	name_cookies(snapshot);
+	return snapshot;
+}
+
+void
+snapshot_free(struct snapshot *snapshot)
+{
+	struct snapshot_service *service;
+	struct snapshot_version *version;
+	size_t i;
+	size_t j;
+
+	for (i = 0; i < snapshot->n_services; i++) {
+		service = &snapshot->services[i];
+		for (j = 0; j < service->n_versions; j++) {
+			version = &service->versions[j];
+			free(version->endpoints);
+			free(version->maglev);
+			free(version->sequence);
+		}
+		free(service->versions);
+		free((char *)(uintptr_t)service->cookie_name.ptr);
+	}
+	free(snapshot->services);
+	route_free(&snapshot->routes);
+	table_free(&snapshot->by_name);
+	config_free(snapshot->config);
+	free(snapshot);
+}
+
+const struct snapshot_service *
+snapshot_find_service(const struct snapshot *snapshot, struct slice name)
+{
+	return table_find(&snapshot->by_name, name);
+}
+
+int
+snapshot_find_version(const struct snapshot_service *service, struct slice name)
+{
+	size_t i;
+
+	for (i = 0; i < service->n_versions; i++)
+		if (slice_equal(service->versions[i].name, name))
+			return (int)i;
+	return -1;
+}

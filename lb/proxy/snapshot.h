@@ -1,0 +1,71 @@
+/*
+ * snapshot: what a config became: immutable, with every reference resolved.
+ *
+ * Built by the control thread from a config and the registry, handed to each
+ * worker by a message. A worker counts its own references (proxy/shard) and
+ * leaves the holders at zero; control frees the snapshot when every worker has
+ * done so.
+ */
+#ifndef PERCH_PROXY_SNAPSHOT_H
+#define PERCH_PROXY_SNAPSHOT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "proxy/registry.h"
+#include "proxy/route.h"
+
+struct snapshot_endpoint {
+	struct registry_endpoint *registry;
+	struct address address; /* AF_UNSPEC: not resolved when it was built */
+	unsigned weight;
+};
+
+struct snapshot_version {
+	struct registry_version *registry;
+	struct slice name;
+	struct snapshot_endpoint *endpoints;
+	size_t n_endpoints;
+	uint32_t *maglev;   /* MAGLEV_SIZE, or NULL: another policy, or one endpoint */
+	uint32_t *sequence; /* round robin's, or NULL */
+	size_t n_sequence;
+};
+
+struct snapshot_service {
+	struct registry_service *registry;
+	const struct config_service *config;
+	unsigned index; /* in snapshot.services */
+	struct slice name;
+	struct slice cookie_name;
+	struct snapshot_version *versions;
+	size_t n_versions;
+};
+
+/* An open access log; several snapshots may use one. */
+struct access_log;
+
+struct snapshot {
+	struct config *config; /* owned */
+	struct snapshot_service *services;
+	size_t n_services;
+	struct table by_name; /* services */
+	struct route_table routes;
+	struct access_log *access_log; /* NULL: off */
+	_Atomic unsigned n_holders; /* workers that still use it */
+	struct snapshot *next;      /* control only: of the retired ones */
+};
+
+/* Takes the config over. Nothing here can fail: the config was checked. */
+struct snapshot *snapshot_build(struct config *config,
+	struct registry *registry, struct access_log *access_log);
+void snapshot_free(struct snapshot *snapshot);
+
+/* By name; NULL if there is none. */
+const struct snapshot_service *snapshot_find_service(
+	const struct snapshot *snapshot, struct slice name);
+/* By name; -1 if there is none. */
+int snapshot_find_version(
+	const struct snapshot_service *service, struct slice name);
+
+#endif

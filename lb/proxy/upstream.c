@@ -1,0 +1,800 @@
+#include "proxy/upstream.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "http/h1_frame.h"
+#include "http/h1_parse.h"
+
+/* How long an endpoint that refuses connections is left out: doubled with
+ * each failure in a row, within these bounds. */
+#define LEFT_OUT_MIN_NS (1 * CLOCK_NS_PER_S)
+#define LEFT_OUT_MAX_NS (30 * CLOCK_NS_PER_S)
+
+static const struct slice NOTHING = {NULL, 0};
+
+static void on_event(evutil_socket_t fd, short what, void *arg);
+
+static struct meter *
+pool_meter(const struct upstream_pool *pool)
+{
+	return &pool->endpoint->meters[pool->shard->index];
+}
+
+/* --- life and death ----------------------------------------------------------- */
+
+static void
+free_upstream(struct worker_deferred *deferred)
+{
+	free((struct upstream *)(void *)deferred);
+}
+
+static void
+count_idle(struct upstream_pool *pool, int n)
+{
+	pool->n_idle += (uint32_t)n;
+	meter_add(&pool->shard->counts->upstream_idle, (uint64_t)(int64_t)n);
+}
+
+static void
+count_open(struct upstream_pool *pool, int n)
+{
+	pool->n_open += (uint32_t)n;
+	meter_add(&pool->shard->counts->upstream_connections,
+		(uint64_t)(int64_t)n);
+}
+
+static void
+give_in(struct upstream *upstream)
+{
+	if (upstream->in == NULL)
+		return;
+	buffer_give(&upstream->pool->shard->buffers, upstream->in);
+	upstream->in = NULL;
+}
+
+/* Takes exchanges out of the queue while there are connections for them. */
+static void
+serve_queue(struct worker_deferred *deferred)
+{
+	struct upstream_pool *pool = (struct upstream_pool *)(void *)deferred;
+	struct exchange *exchange;
+
+	pool->is_serving_queue = false;
+	while (!list_is_empty(&pool->queue) &&
+		(pool->n_idle > 0 || pool->n_open < pool->max_open)) {
+		exchange = list_entry(
+			pool->queue.next, struct exchange, queue_node);
+		upstream_leave_queue(exchange);
+		switch (upstream_checkout(exchange, UPSTREAM_ANY)) {
+		case UPSTREAM_READY:
+			exchange_on_connected(exchange);
+			break;
+		case UPSTREAM_WAIT:
+			break;
+		case UPSTREAM_FULL:
+		case UPSTREAM_FAILED:
+			exchange_on_failure(exchange, METER_ERROR_CONNECT);
+			break;
+		}
+	}
+}
+
+/* Later, for the way here may be deep inside an exchange. */
+static void
+serve_queue_later(struct upstream_pool *pool)
+{
+	if (list_is_empty(&pool->queue) || pool->is_serving_queue)
+		return;
+	pool->is_serving_queue = true;
+	worker_defer(&pool->shard->worker, &pool->deferred, serve_queue);
+}
+
+static void
+close_upstream(struct upstream *upstream)
+{
+	struct upstream_pool *pool = upstream->pool;
+	struct shard *shard = pool->shard;
+
+	if (upstream->state == UPSTREAM_CLOSED)
+		return;
+	if (upstream->state == UPSTREAM_IDLE)
+		count_idle(pool, -1);
+	upstream->state = UPSTREAM_CLOSED;
+	conn_close(&upstream->conn, &shard->buffers);
+	give_in(upstream);
+	timeout_stop(&upstream->timeout);
+	list_remove(&upstream->node);
+	count_open(pool, -1);
+	worker_defer(&shard->worker, &upstream->deferred, free_upstream);
+	serve_queue_later(pool);
+}
+
+static void
+leave_out(struct upstream_pool *pool)
+{
+	struct registry_endpoint *endpoint = pool->endpoint;
+	uint32_t failures = atomic_load_explicit(
+		&endpoint->connect_failures, memory_order_relaxed);
+	uint64_t pause_ns = LEFT_OUT_MAX_NS;
+
+	if (failures < 5)
+		pause_ns = LEFT_OUT_MIN_NS << failures;
+	if (!registry_endpoint_is_left_out(endpoint, pool->shard->now_ns))
+		atomic_store_explicit(&endpoint->connect_failures,
+			failures + 1, memory_order_relaxed);
+	atomic_store_explicit(&endpoint->left_out_until_ns,
+		pool->shard->now_ns + pause_ns, memory_order_relaxed);
+}
+
+static void
+welcome_back(struct upstream_pool *pool)
+{
+	struct registry_endpoint *endpoint = pool->endpoint;
+
+	if (atomic_load_explicit(&endpoint->connect_failures,
+		    memory_order_relaxed) == 0)
+		return;
+	atomic_store_explicit(
+		&endpoint->connect_failures, 0, memory_order_relaxed);
+	atomic_store_explicit(
+		&endpoint->left_out_until_ns, 0, memory_order_relaxed);
+}
+
+/* It has failed: its exchange hears so when it is gone. */
+static void
+fail(struct upstream *upstream, enum meter_error error)
+{
+	struct exchange *exchange = upstream->exchange;
+	bool is_stale = upstream->is_reused && !upstream->has_response_bytes;
+
+	if (upstream->state == UPSTREAM_CONNECTING)
+		leave_out(upstream->pool);
+	upstream->exchange = NULL;
+	close_upstream(upstream);
+	if (exchange == NULL)
+		return;
+	exchange->upstream = NULL;
+	exchange->is_stale_failure = is_stale;
+	exchange_on_failure(exchange, error);
+}
+
+/* --- receiving ------------------------------------------------------------------ */
+
+static void
+touch_timeout(struct upstream *upstream)
+{
+	struct shard *shard = upstream->pool->shard;
+
+	if (upstream->idle_list != NULL)
+		timeouts_set(&shard->worker.timeouts, &upstream->timeout,
+			upstream->idle_list, shard->now_ns);
+}
+
+/*
+ * The exchange took all that was delivered. It may have released this
+ * connection, which may even be busy with another exchange by now; a buffer
+ * that is here and empty is this call's in any case.
+ */
+static void
+after_delivery(struct upstream *upstream)
+{
+	struct buffer *in = upstream->in;
+
+	if (in == NULL)
+		return;
+	if (buffer_len(in) == 0)
+		give_in(upstream);
+	else
+		buffer_compact(in, 0);
+}
+
+/* How long the endpoint says that it keeps an idle connection, less a margin
+ * for the way there; UINT64_MAX if it doesn't say. */
+static uint64_t
+announced_idle_ns(const struct message *response)
+{
+	struct slice rest = message_find(response, FIELD_KEEP_ALIVE);
+	struct slice name = SLICE("timeout=");
+	uint64_t seconds = 0;
+	size_t i;
+
+	while (rest.len > name.len && !slice_starts_with(rest, name)) {
+		rest.ptr++;
+		rest.len--;
+	}
+	if (rest.len <= name.len)
+		return UINT64_MAX;
+	for (i = name.len; i < rest.len && i < name.len + 6; i++) {
+		if (rest.ptr[i] < '0' || rest.ptr[i] > '9')
+			break;
+		seconds = seconds * 10 + (uint64_t)(rest.ptr[i] - '0');
+	}
+	if (seconds <= 1)
+		return CLOCK_NS_PER_S / 2;
+	return (seconds - 1) * CLOCK_NS_PER_S;
+}
+
+static void
+deliver_response(struct upstream *upstream, const struct message *response)
+{
+	struct buffer *in = upstream->in;
+	struct slice trailers = NOTHING;
+	struct slice data;
+	enum h1_result result;
+	size_t consumed;
+	size_t produced;
+
+	upstream->is_keep_alive = response->keep_alive &&
+				  response->body != BODY_UNTIL_CLOSE;
+	if (message_has(response, FIELD_KEEP_ALIVE))
+		upstream->announced_idle_ns = announced_idle_ns(response);
+	h1_body_start(&upstream->body, response->body,
+		response->content_length);
+	data.ptr = in->data + in->start;
+	result = h1_body_decode(&upstream->body, in->data + in->start,
+		buffer_len(in), &consumed, &produced, &trailers);
+	if (result != H1_OK && result != H1_PARTIAL) {
+		fail(upstream, METER_ERROR_BAD_RESPONSE);
+		return;
+	}
+	in->start += (uint32_t)consumed;
+	data.len = produced;
+	upstream->state = UPSTREAM_BODY;
+	upstream->idle_list = upstream->exchange->local->response_idle;
+	touch_timeout(upstream);
+	if (result == H1_OK && buffer_len(in) > 0)
+		upstream->is_keep_alive = false;
+	exchange_on_response(upstream->exchange, response, data, trailers,
+		result == H1_OK);
+}
+
+/* 1xx: the real one is still to come, but for 101. */
+static void
+deliver_interim(struct upstream *upstream, const struct message *response)
+{
+	struct buffer *in = upstream->in;
+	struct slice rest = NOTHING;
+
+	if (response->status == 101) {
+		rest = (struct slice){in->data + in->start, buffer_len(in)};
+		in->start = in->end;
+	}
+	exchange_on_response(
+		upstream->exchange, response, rest, NOTHING, false);
+}
+
+/* True if another head may be in the buffer. */
+static bool
+receive_head(struct upstream *upstream)
+{
+	struct shard *shard = upstream->pool->shard;
+	struct exchange *exchange = upstream->exchange;
+	const struct config_limits *config = &exchange->service->config->limits;
+	struct h1_limits limits = {
+		.head = (uint32_t)config->head,
+		.target = 0,
+		.fields = (uint32_t)config->fields,
+	};
+	struct buffer *in = upstream->in;
+	const char *head = in->data + in->start;
+	size_t head_len = 0;
+	enum h1_result result;
+
+	result = h1_find_end(head, buffer_len(in), limits.head,
+		&upstream->scanned, &head_len);
+	if (result == H1_PARTIAL)
+		return false;
+	if (result == H1_OK)
+		result = h1_parse_response(head, head_len, &limits,
+			exchange->request.method, &shard->response, NULL);
+	if (result != H1_OK) {
+		fail(upstream, METER_ERROR_BAD_RESPONSE);
+		return false;
+	}
+	in->start += (uint32_t)head_len;
+	upstream->scanned = 0;
+	if (shard->response.status >= 200) {
+		deliver_response(upstream, &shard->response);
+		return false;
+	}
+	deliver_interim(upstream, &shard->response);
+	return upstream->state == UPSTREAM_HEAD && buffer_len(in) > 0;
+}
+
+static void
+receive_body(struct upstream *upstream)
+{
+	struct buffer *in = upstream->in;
+	struct slice trailers = NOTHING;
+	struct slice data;
+	enum h1_result result;
+	size_t consumed;
+	size_t produced;
+
+	data.ptr = in->data + in->start;
+	result = h1_body_decode(&upstream->body, in->data + in->start,
+		buffer_len(in), &consumed, &produced, &trailers);
+	if (result != H1_OK && result != H1_PARTIAL) {
+		fail(upstream, METER_ERROR_BAD_RESPONSE);
+		return;
+	}
+	in->start += (uint32_t)consumed;
+	data.len = produced;
+	touch_timeout(upstream);
+	if (result == H1_OK && buffer_len(in) > 0)
+		upstream->is_keep_alive = false;
+	if (data.len > 0 || result == H1_OK)
+		exchange_on_response_body(upstream->exchange, data, trailers,
+			result == H1_OK);
+}
+
+static void
+receive(struct upstream *upstream)
+{
+	upstream->has_response_bytes = true;
+	if (upstream->state == UPSTREAM_HEAD) {
+		while (receive_head(upstream))
+			continue;
+	} else {
+		receive_body(upstream);
+	}
+	after_delivery(upstream);
+}
+
+static void
+on_eof(struct upstream *upstream)
+{
+	if (upstream->state == UPSTREAM_HEAD) {
+		fail(upstream, METER_ERROR_RESET);
+	} else if (upstream->is_raw) {
+		conn_set_reading(&upstream->conn, false);
+		exchange_on_response_body(
+			upstream->exchange, NOTHING, NOTHING, true);
+	} else if (upstream->body.kind == BODY_UNTIL_CLOSE) {
+		upstream->is_keep_alive = false;
+		exchange_on_response_body(
+			upstream->exchange, NOTHING, NOTHING, true);
+	} else {
+		fail(upstream, METER_ERROR_TRUNCATED);
+	}
+}
+
+static void
+on_readable(struct upstream *upstream)
+{
+	struct shard *shard = upstream->pool->shard;
+	struct buffer *in;
+	ssize_t n;
+
+	if (upstream->state == UPSTREAM_IDLE) {
+		/* Its end, or bytes that nobody asked for. */
+		close_upstream(upstream);
+		return;
+	}
+	if (upstream->in == NULL)
+		upstream->in = buffer_take(&shard->buffers);
+	in = upstream->in;
+	if (in == NULL) {
+		fail(upstream, METER_ERROR_OVERLOAD);
+		return;
+	}
+	n = transport_read(&upstream->conn.transport, in->data + in->end,
+		buffer_room(in));
+	if (n > 0) {
+		in->end += (uint32_t)n;
+		receive(upstream);
+		return;
+	}
+	if (buffer_len(in) == 0)
+		give_in(upstream);
+	if (n == 0)
+		on_eof(upstream);
+	else if (n == TRANSPORT_FAILED)
+		fail(upstream, upstream->state == UPSTREAM_HEAD
+				       ? METER_ERROR_RESET
+				       : METER_ERROR_TRUNCATED);
+}
+
+/* --- sending --------------------------------------------------------------------- */
+
+static void
+on_writable(struct upstream *upstream)
+{
+	switch (conn_flush(
+		&upstream->conn, &upstream->pool->shard->buffers)) {
+	case CONN_SENT:
+		if (upstream->exchange != NULL)
+			exchange_on_upstream_writable(upstream->exchange);
+		break;
+	case CONN_BLOCKED:
+		touch_timeout(upstream);
+		break;
+	case CONN_FAILED:
+		/* An answer may have come before the failure: reading tells. */
+		if (upstream->state != UPSTREAM_CLOSED)
+			on_readable(upstream);
+		break;
+	}
+}
+
+static void
+on_connected(struct upstream *upstream)
+{
+	int failure = 0;
+	socklen_t len = sizeof(failure);
+
+	getsockopt(upstream->conn.transport.fd, SOL_SOCKET, SO_ERROR, &failure,
+		&len);
+	if (failure != 0) {
+		fail(upstream, METER_ERROR_CONNECT);
+		return;
+	}
+	timeout_stop(&upstream->timeout);
+	upstream->state = UPSTREAM_HEAD;
+	conn_established(&upstream->conn);
+	welcome_back(upstream->pool);
+	exchange_on_connected(upstream->exchange);
+}
+
+static void
+on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct upstream *upstream = arg;
+
+	shard_touch_clock(upstream->pool->shard);
+	if (upstream->state == UPSTREAM_CONNECTING) {
+		on_connected(upstream);
+		return;
+	}
+	if (what & EV_WRITE && conn_is_blocked(&upstream->conn))
+		on_writable(upstream);
+	if (what & EV_READ && upstream->state != UPSTREAM_CLOSED)
+		on_readable(upstream);
+}
+
+void
+upstream_expired(struct timeout *timeout)
+{
+	struct upstream *upstream =
+		list_entry(timeout, struct upstream, timeout);
+
+	shard_touch_clock(upstream->pool->shard);
+	switch (upstream->state) {
+	case UPSTREAM_CONNECTING:
+		fail(upstream, METER_ERROR_CONNECT_TIMEOUT);
+		break;
+	case UPSTREAM_IDLE:
+		close_upstream(upstream);
+		break;
+	case UPSTREAM_HEAD:
+		fail(upstream, METER_ERROR_RESPONSE_TIMEOUT);
+		break;
+	case UPSTREAM_BODY:
+		if (upstream->is_raw)
+			exchange_on_tunnel_idle(upstream->exchange);
+		else
+			fail(upstream, METER_ERROR_TRUNCATED);
+		break;
+	case UPSTREAM_CLOSED:
+		break;
+	}
+}
+
+/* --- checkout and release ---------------------------------------------------------- */
+
+static int
+begin_connect(const struct address *address, bool *is_connected)
+{
+	int on = 1;
+	int fd;
+
+	fd = socket(address->any.sa_family,
+		SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	*is_connected =
+		connect(fd, &address->any, address_len(address)) == 0;
+	if (*is_connected || errno == EINPROGRESS)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void
+attach(struct upstream *upstream, struct exchange *exchange)
+{
+	upstream->exchange = exchange;
+	upstream->has_response_bytes = false;
+	upstream->scanned = 0;
+	upstream->idle_list = NULL;
+	exchange->upstream = upstream;
+}
+
+static enum upstream_checkout
+connect_new(struct upstream_pool *pool, struct exchange *exchange)
+{
+	struct shard *shard = pool->shard;
+	struct upstream *upstream = calloc(1, sizeof(*upstream));
+	bool is_connected = false;
+	int fd = -1;
+
+	if (upstream == NULL)
+		return UPSTREAM_FAILED;
+	fd = begin_connect(&pool->address, &is_connected);
+	if (fd < 0)
+		goto fail;
+	if (!conn_open(&upstream->conn, shard->worker.base, fd, !is_connected,
+		    on_event, upstream))
+		goto fail;
+	upstream->pool = pool;
+	upstream->announced_idle_ns = UINT64_MAX;
+	timeout_init(&upstream->timeout);
+	list_push_back(&pool->busy, &upstream->node);
+	count_open(pool, 1);
+	meter_add(&pool_meter(pool)->connects, 1);
+	attach(upstream, exchange);
+	if (is_connected) {
+		upstream->state = UPSTREAM_HEAD;
+		welcome_back(pool);
+		return UPSTREAM_READY;
+	}
+	upstream->state = UPSTREAM_CONNECTING;
+	timeouts_set(&shard->worker.timeouts, &upstream->timeout,
+		exchange->local->connect, shard->now_ns);
+	return UPSTREAM_WAIT;
+fail:
+	/* Out of descriptors or memory is this side's fault. */
+	if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM)
+		leave_out(pool);
+	if (fd >= 0)
+		close(fd);
+	free(upstream);
+	return UPSTREAM_FAILED;
+}
+
+static struct upstream *
+take_idle(struct upstream_pool *pool)
+{
+	struct upstream *upstream;
+
+	while (!list_is_empty(&pool->idle)) {
+		upstream = list_entry(pool->idle.next, struct upstream, node);
+		if (upstream->idle_until_ns > pool->shard->now_ns)
+			return upstream;
+		close_upstream(upstream);
+	}
+	return NULL;
+}
+
+static void
+wait_in_queue(struct upstream_pool *pool, struct exchange *exchange)
+{
+	list_push_back(&pool->queue, &exchange->queue_node);
+	pool->n_queued++;
+	timeouts_set(&pool->shard->worker.timeouts, &exchange->queue_timeout,
+		exchange->local->queue, pool->shard->now_ns);
+	exchange->queue = pool;
+}
+
+enum upstream_checkout
+upstream_checkout(struct exchange *exchange, enum upstream_wish wish)
+{
+	const struct config_limits *limits = &exchange->service->config->limits;
+	struct upstream_pool *pool =
+		upstream_pool(exchange->shard, exchange->target,
+			&exchange->endpoint->address);
+	struct upstream *upstream = NULL;
+
+	if (pool == NULL)
+		return UPSTREAM_FAILED;
+	pool->max_idle = (uint32_t)limits->endpoint_idle;
+	pool->max_open = exchange->local->endpoint_connections;
+	if (wish == UPSTREAM_ANY)
+		upstream = take_idle(pool);
+	if (upstream != NULL) {
+		count_idle(pool, -1);
+		list_remove(&upstream->node);
+		list_push_back(&pool->busy, &upstream->node);
+		timeout_stop(&upstream->timeout);
+		upstream->state = UPSTREAM_HEAD;
+		upstream->is_reused = true;
+		attach(upstream, exchange);
+		return UPSTREAM_READY;
+	}
+	if (pool->n_open < pool->max_open)
+		return connect_new(pool, exchange);
+	if (pool->n_queued >= limits->pending)
+		return UPSTREAM_FULL;
+	wait_in_queue(pool, exchange);
+	return UPSTREAM_WAIT;
+}
+
+enum conn_result
+upstream_send(struct upstream *upstream, size_t head_len, struct slice body,
+	struct slice trailers, bool is_end)
+{
+	struct shard *shard = upstream->pool->shard;
+	struct h1_frame frame = {
+		.body = body,
+		.trailers = trailers,
+		.is_chunked = upstream->is_chunked_out && !upstream->is_raw,
+		.is_end = is_end,
+	};
+	struct iovec iov[3];
+	int n;
+
+	n = h1_frame(&frame, shard->scratch, head_len, iov);
+	if (upstream->is_raw)
+		touch_timeout(upstream);
+	if (n == 0)
+		return CONN_SENT;
+	return conn_send(&upstream->conn, &shard->buffers, iov, n);
+}
+
+void
+upstream_await(struct upstream *upstream, struct timeout_list *list)
+{
+	struct shard *shard = upstream->pool->shard;
+
+	timeouts_set(&shard->worker.timeouts, &upstream->timeout, list,
+		shard->now_ns);
+}
+
+void
+upstream_set_reading(struct upstream *upstream, bool is_reading)
+{
+	conn_set_reading(&upstream->conn, is_reading);
+	if (is_reading)
+		touch_timeout(upstream);
+	else
+		timeout_stop(&upstream->timeout);
+}
+
+void
+upstream_end_sending(struct upstream *upstream)
+{
+	transport_shutdown(&upstream->conn.transport);
+}
+
+void
+upstream_become_raw(struct upstream *upstream)
+{
+	upstream->is_raw = true;
+	upstream->is_keep_alive = false;
+	upstream->state = UPSTREAM_BODY;
+	upstream->idle_list = upstream->exchange->local->tunnel;
+	h1_body_start(&upstream->body, BODY_UNTIL_CLOSE, 0);
+	touch_timeout(upstream);
+}
+
+static void
+become_idle(struct upstream *upstream)
+{
+	struct upstream_pool *pool = upstream->pool;
+	struct shard *shard = pool->shard;
+
+	upstream->state = UPSTREAM_IDLE;
+	upstream->idle_until_ns = UINT64_MAX;
+	if (upstream->announced_idle_ns != UINT64_MAX)
+		upstream->idle_until_ns =
+			shard->now_ns + upstream->announced_idle_ns;
+	list_remove(&upstream->node);
+	list_push_front(&pool->idle, &upstream->node);
+	count_idle(pool, 1);
+	timeouts_set(&shard->worker.timeouts, &upstream->timeout,
+		shard->view->upstream_idle, shard->now_ns);
+	serve_queue_later(pool);
+}
+
+void
+upstream_release(struct upstream *upstream)
+{
+	struct upstream_pool *pool = upstream->pool;
+
+	upstream->exchange->upstream = NULL;
+	upstream->exchange = NULL;
+	give_in(upstream);
+	if (!upstream->is_keep_alive || conn_is_blocked(&upstream->conn) ||
+		pool->shard->is_draining || pool->n_idle >= pool->max_idle) {
+		close_upstream(upstream);
+		return;
+	}
+	conn_set_reading(&upstream->conn, true);
+	become_idle(upstream);
+}
+
+void
+upstream_cancel(struct upstream *upstream)
+{
+	upstream->exchange->upstream = NULL;
+	upstream->exchange = NULL;
+	close_upstream(upstream);
+}
+
+void
+upstream_leave_queue(struct exchange *exchange)
+{
+	if (exchange->queue == NULL)
+		return;
+	list_remove(&exchange->queue_node);
+	timeout_stop(&exchange->queue_timeout);
+	exchange->queue->n_queued--;
+	exchange->queue = NULL;
+}
+
+void
+upstream_queue_expired(struct timeout *timeout)
+{
+	struct exchange *exchange =
+		list_entry(timeout, struct exchange, queue_timeout);
+
+	shard_touch_clock(exchange->shard);
+	upstream_leave_queue(exchange);
+	exchange_on_failure(exchange, METER_ERROR_OVERLOAD);
+}
+
+/* --- pools --------------------------------------------------------------------------- */
+
+static bool
+grow_pools(struct shard *shard, unsigned id)
+{
+	unsigned n = shard->n_pools > 0 ? shard->n_pools : 16;
+	struct upstream_pool **grown;
+
+	while (n <= id)
+		n *= 2;
+	grown = realloc(shard->pools, n * sizeof(struct upstream_pool *));
+	if (grown == NULL)
+		return false;
+	memset(grown + shard->n_pools, 0,
+		(n - shard->n_pools) * sizeof(struct upstream_pool *));
+	shard->pools = grown;
+	shard->n_pools = n;
+	return true;
+}
+
+struct upstream_pool *
+upstream_pool(struct shard *shard, struct registry_endpoint *endpoint,
+	const struct address *address)
+{
+	unsigned id = endpoint->id;
+	struct upstream_pool *pool;
+
+	if (id < shard->n_pools && shard->pools[id] != NULL)
+		return shard->pools[id];
+	if (id >= shard->n_pools && !grow_pools(shard, id))
+		return NULL;
+	pool = calloc(1, sizeof(*pool));
+	if (pool == NULL)
+		return NULL;
+	pool->shard = shard;
+	pool->endpoint = endpoint;
+	pool->address = *address;
+	list_init(&pool->idle);
+	list_init(&pool->busy);
+	list_init(&pool->queue);
+	shard->pools[id] = pool;
+	return pool;
+}
+
+void
+upstream_pool_close_idle(struct upstream_pool *pool)
+{
+	while (!list_is_empty(&pool->idle))
+		close_upstream(list_entry(
+			pool->idle.next, struct upstream, node));
+}
+
+void
+upstream_pool_close_all(struct upstream_pool *pool)
+{
+	upstream_pool_close_idle(pool);
+	while (!list_is_empty(&pool->busy))
+		close_upstream(list_entry(
+			pool->busy.next, struct upstream, node));
+}

@@ -1,0 +1,110 @@
+/*
+ * upstream: connections to endpoints, pooled per worker and endpoint, and the
+ * HTTP/1 that is spoken on them.
+ *
+ * Idle ones are reused last in, first out. An endpoint has at most so many
+ * connections from a worker; requests beyond wait in its queue. A connection
+ * belongs to its pool, and to one exchange while it is busy.
+ */
+#ifndef PERCH_PROXY_UPSTREAM_H
+#define PERCH_PROXY_UPSTREAM_H
+
+#include "http/h1_body.h"
+#include "net/conn.h"
+#include "proxy/exchange.h"
+#include "proxy/shard.h"
+
+enum upstream_state {
+	UPSTREAM_CONNECTING,
+	UPSTREAM_IDLE,
+	UPSTREAM_HEAD, /* busy: no response head yet */
+	UPSTREAM_BODY, /* busy: in the response's body */
+	UPSTREAM_CLOSED,
+};
+
+struct upstream {
+	struct worker_deferred deferred;
+	struct list node; /* in the pool's idle or busy list */
+	struct conn conn;
+	struct timeout timeout;
+	struct upstream_pool *pool;
+	struct exchange *exchange;
+	struct buffer *in;
+	size_t scanned;
+	enum upstream_state state;
+	bool is_reused;       /* has carried an exchange before this one */
+	bool is_keep_alive;   /* the response allows another exchange */
+	bool is_chunked_out;  /* the request's body is sent in chunks */
+	bool is_raw;          /* a tunnel */
+	bool has_response_bytes; /* some came for this exchange */
+	uint64_t announced_idle_ns; /* by Keep-Alive: timeout; or UINT64_MAX */
+	uint64_t idle_until_ns;     /* not to be used after */
+	struct timeout_list *idle_list; /* what reading sets anew; may be NULL */
+	struct h1_body body;
+};
+
+struct upstream_pool {
+	struct worker_deferred deferred; /* serves the queue */
+	struct shard *shard;
+	struct registry_endpoint *endpoint;
+	struct address address;
+	struct list idle;  /* most recently used first */
+	struct list busy;  /* connecting ones too */
+	struct list queue; /* exchanges */
+	uint32_t n_open;
+	uint32_t n_idle;
+	uint32_t n_queued;
+	uint32_t max_idle; /* of the latest exchange's config */
+	uint32_t max_open; /* the same */
+	bool is_serving_queue;
+};
+
+enum upstream_checkout {
+	UPSTREAM_READY,  /* exchange->upstream can be sent to */
+	UPSTREAM_WAIT,   /* exchange_on_connected or _on_failure will follow */
+	UPSTREAM_FULL,   /* the queue is full */
+	UPSTREAM_FAILED, /* a connection can't even be begun */
+};
+
+/* Which connection will do. */
+enum upstream_wish { UPSTREAM_ANY, UPSTREAM_FRESH };
+
+/* A connection for exchange->endpoint. */
+enum upstream_checkout upstream_checkout(
+	struct exchange *exchange, enum upstream_wish wish);
+
+/* Sends the head (head_len bytes at the front of the shard's scratch) and the
+ * body at hand; is_end: that was all of it. */
+enum conn_result upstream_send(struct upstream *upstream, size_t head_len,
+	struct slice body, struct slice trailers, bool is_end);
+
+/* The request is out: the response head is awaited for so long at most. */
+void upstream_await(struct upstream *upstream, struct timeout_list *list);
+/* The client is blocked, or not any more. */
+void upstream_set_reading(struct upstream *upstream, bool is_reading);
+/* Says that nothing more will be sent (tunnels). */
+void upstream_end_sending(struct upstream *upstream);
+/* A tunnel from here on. */
+void upstream_become_raw(struct upstream *upstream);
+
+/* The exchange is done with it: back to the pool if it may be reused. */
+void upstream_release(struct upstream *upstream);
+/* The exchange gives it up in the middle: closed. */
+void upstream_cancel(struct upstream *upstream);
+/* The exchange leaves the queue that it waits in. */
+void upstream_leave_queue(struct exchange *exchange);
+
+/* The shard's pool for an endpoint, made with this address at need; NULL if
+ * memory is out. */
+struct upstream_pool *upstream_pool(struct shard *shard,
+	struct registry_endpoint *endpoint, const struct address *address);
+/* Closes all connections, at the end. */
+void upstream_pool_close_all(struct upstream_pool *pool);
+/* Closes idle connections that the drain or a new address made useless. */
+void upstream_pool_close_idle(struct upstream_pool *pool);
+
+/* Timeout callbacks, for the lists that a view looks up. */
+timeout_expired_fn upstream_expired;
+timeout_expired_fn upstream_queue_expired;
+
+#endif
