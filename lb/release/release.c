@@ -27,8 +27,8 @@ static const char *const standing_names[] = {
 const char *
 release_standing_name(enum release_standing standing)
 {
-	return (size_t)standing < N_STANDINGS ? standing_names[standing] :
-						"unknown";
+	return (size_t)standing < N_STANDINGS ? standing_names[standing]
+					      : "unknown";
 }
 
 bool
@@ -176,8 +176,8 @@ publish_cell(struct release *release, struct release_cell cell)
 	if (release_cell_pack(cell) == old)
 		return;
 	cell.epoch++;
-	atomic_store_explicit(&release->cell, release_cell_pack(cell),
-		memory_order_release);
+	atomic_store_explicit(
+		&release->cell, release_cell_pack(cell), memory_order_release);
 }
 
 /* --- the four changes ------------------------------------------------------ */
@@ -218,8 +218,8 @@ move_stable(struct release *release, struct release_version *stable,
 
 	if (now.candidate != NULL && now.candidate != stable)
 		roll_back(release, now_wall_ns);
-	set_standing(now.stable, STANDING_DRAINING,
-		now_wall_ns + release->drain_ns);
+	set_standing(
+		now.stable, STANDING_DRAINING, now_wall_ns + release->drain_ns);
 	publish_record(release, generation, now.record->seed, stable, NULL);
 	publish_cell(release, (struct release_cell){.generation = generation,
 				      .state = RELEASE_NONE});
@@ -265,15 +265,15 @@ restore(struct release *release, const struct release_saved *saved)
 		candidate = release_version_by_name(release, saved->candidate);
 		set_standing(candidate, STANDING_ASSETS_ONLY, 0);
 	}
-	publish_record(release, saved->generation, saved->seed, stable,
-		candidate);
+	publish_record(
+		release, saved->generation, saved->seed, stable, candidate);
 	atomic_store_explicit(&release->cell,
 		release_cell_pack((struct release_cell){
 			.generation = saved->generation,
 			.epoch = saved->epoch,
 			.share_bp = saved->is_running ? saved->share_bp : 0,
-			.state = saved->is_running ? RELEASE_RUNNING :
-						     RELEASE_NONE,
+			.state = saved->is_running ? RELEASE_RUNNING
+						   : RELEASE_NONE,
 		}),
 		memory_order_release);
 	copy_name(release->config_stable, saved->config_stable);
@@ -310,14 +310,15 @@ merge(struct release *release, const struct release_config *config,
 		release_version_by_name(release, config->stable);
 	bool is_word_new = strcmp(release->config_stable, config->stable) != 0;
 
-	if (now.stable != word &&
-		(is_word_new || !now.stable->is_configured)) {
+	if (now.stable != word && (is_word_new || !now.stable->is_configured)) {
 		if (is_word_new)
-			add_note(note, "%s is stable now, as the config has "
+			add_note(note,
+				"%s is stable now, as the config has "
 				"been changed to say; it was %s",
 				word->name, now.stable->name);
 		else
-			add_note(note, "%s is stable now, by the config: %s, "
+			add_note(note,
+				"%s is stable now, by the config: %s, "
 				"which was, is no longer configured",
 				word->name, now.stable->name);
 		if (now.candidate == word)
@@ -327,7 +328,8 @@ merge(struct release *release, const struct release_config *config,
 				now.candidate->name);
 		move_stable(release, word, now_wall_ns);
 	} else if (now.candidate != NULL && !now.candidate->is_configured) {
-		add_note(note, "the release of %s is rolled back: "
+		add_note(note,
+			"the release of %s is rolled back: "
 			"it is no longer configured",
 			now.candidate->name);
 		roll_back(release, now_wall_ns);
@@ -386,15 +388,14 @@ check_running(const struct release *release, const struct present *now,
 {
 	if (now->candidate != NULL)
 		return true;
-	error_set(error,
-		"no release of service %s is running; %s is stable",
+	error_set(error, "no release of service %s is running; %s is stable",
 		release->service, now->stable->name);
 	return false;
 }
 
 static void
-refuse_unknown(const struct release *release, const char *name,
-	struct error *error)
+refuse_unknown(
+	const struct release *release, const char *name, struct error *error)
 {
 	const struct release_version *version;
 	char known[600];
@@ -423,8 +424,10 @@ find_candidate(const struct release *release, const struct present *now,
 	char share[16];
 
 	if (!release_is_name(name)) {
-		error_set(error, "that is no version's name: a name is 1 to "
-			"%d of A-Z a-z 0-9 . _ -", RELEASE_NAME_MAX);
+		error_set(error,
+			"that is no version's name: a name is 1 to "
+			"%d of A-Z a-z 0-9 . _ -",
+			RELEASE_NAME_MAX);
 		return NULL;
 	}
 	version = find_version(release, name);
@@ -433,23 +436,26 @@ find_candidate(const struct release *release, const struct present *now,
 		return NULL;
 	}
 	if (version == now->stable) {
-		error_set(error, "%s is the stable version of service %s "
-			"already", name, release->service);
+		error_set(error,
+			"%s is the stable version of service %s "
+			"already",
+			name, release->service);
 		return NULL;
 	}
 	if (version == now->candidate) {
 		format_share(now->cell.share_bp, share);
-		error_set(error, "the release of %s is running already, at "
-			"%s %%: change its share instead", name, share);
+		error_set(error,
+			"the release of %s is running already, at "
+			"%s %%: change its share instead",
+			name, share);
 		return NULL;
 	}
 	return version;
 }
 
 bool
-release_start(struct release *release, const char *candidate,
-	uint16_t share_bp, uint64_t seed, uint64_t now_wall_ns,
-	struct error *error)
+release_start(struct release *release, const char *candidate, uint16_t share_bp,
+	uint64_t seed, uint64_t now_wall_ns, struct error *error)
 {
 	struct present now = look(release);
 	struct release_version *version;
@@ -514,9 +520,8 @@ expire_version(struct release *release, struct release_version *version,
 	bool has_changed = false;
 
 	while (version->until_wall_ns <= now_wall_ns) {
-		enum release_standing standing =
-			atomic_load_explicit(
-				&version->standing, memory_order_relaxed);
+		enum release_standing standing = atomic_load_explicit(
+			&version->standing, memory_order_relaxed);
 
 		if (standing == STANDING_DRAINING) {
 			set_standing(version, STANDING_ASSETS_ONLY,
@@ -558,8 +563,8 @@ save_versions(const struct release *release, const struct present *now,
 	for (version = release->versions; version != NULL;
 		version = version->next) {
 		struct release_saved_version *saved;
-		enum release_standing standing = release_standing_of(
-			version, now->record, &now->cell);
+		enum release_standing standing =
+			release_standing_of(version, now->record, &now->cell);
 
 		if (standing != STANDING_DRAINING &&
 			standing != STANDING_ASSETS_ONLY)

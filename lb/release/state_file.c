@@ -48,8 +48,8 @@ check(json_t *value)
 /* --- from JSON: each false with error set if the value is not as it should be */
 
 static bool
-read_name(const json_t *object, const char *key,
-	char out[RELEASE_NAME_MAX + 1], struct error *error)
+read_name(const json_t *object, const char *key, char out[RELEASE_NAME_MAX + 1],
+	struct error *error)
 {
 	const char *name = json_string_value(json_object_get(object, key));
 
@@ -62,8 +62,8 @@ read_name(const json_t *object, const char *key,
 }
 
 static bool
-read_number(const json_t *object, const char *key, uint64_t max,
-	uint64_t *out, struct error *error)
+read_number(const json_t *object, const char *key, uint64_t max, uint64_t *out,
+	struct error *error)
 {
 	const json_t *value = json_object_get(object, key);
 	json_int_t number = json_integer_value(value);
@@ -101,23 +101,23 @@ read_version(const json_t *object, struct release_saved_version *out,
 		json_string_value(json_object_get(object, "standing"));
 
 	if (!read_name(object, "name", out->name, error) ||
-		!read_number(object, "until", INT64_MAX, &out->until_wall_ns,
-			error))
+		!read_number(
+			object, "until", INT64_MAX, &out->until_wall_ns, error))
 		return false;
 	if (standing == NULL ||
 		!release_standing_parse(standing, &out->standing) ||
 		(out->standing != STANDING_DRAINING &&
 			out->standing != STANDING_ASSETS_ONLY)) {
 		error_set(error, "\"standing\" is neither \"draining\" nor "
-			"\"assets_only\"");
+				 "\"assets_only\"");
 		return false;
 	}
 	return true;
 }
 
 static bool
-read_versions(const json_t *object, struct release_saved *out,
-	struct error *error)
+read_versions(
+	const json_t *object, struct release_saved *out, struct error *error)
 {
 	const json_t *list = json_object_get(object, "versions");
 
@@ -125,12 +125,11 @@ read_versions(const json_t *object, struct release_saved *out,
 		error_set(error, "\"versions\" is missing or no list");
 		return false;
 	}
-	out->versions =
-		memory_zalloc_array(json_array_size(list),
-			sizeof(*out->versions));
+	out->versions = memory_zalloc_array(
+		json_array_size(list), sizeof(*out->versions));
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		if (!read_version(json_array_get(list, i), &out->versions[i],
-			    error))
+		if (!read_version(
+			    json_array_get(list, i), &out->versions[i], error))
 			return false;
 		out->n_versions++;
 	}
@@ -138,8 +137,8 @@ read_versions(const json_t *object, struct release_saved *out,
 }
 
 static bool
-read_candidate(const json_t *object, struct release_saved *out,
-	struct error *error)
+read_candidate(
+	const json_t *object, struct release_saved *out, struct error *error)
 {
 	const json_t *running = json_object_get(object, "running");
 
@@ -160,13 +159,13 @@ read_candidate(const json_t *object, struct release_saved *out,
 }
 
 static bool
-read_numbers(const json_t *object, struct release_saved *out,
-	struct error *error)
+read_numbers(
+	const json_t *object, struct release_saved *out, struct error *error)
 {
 	uint64_t generation, epoch, share_bp;
 
-	if (!read_number(object, "generation", UINT32_MAX, &generation,
-		    error) ||
+	if (!read_number(
+		    object, "generation", UINT32_MAX, &generation, error) ||
 		!read_number(object, "epoch", UINT16_MAX, &epoch, error) ||
 		!read_number(object, "share_bp", RELEASE_SHARE_FULL, &share_bp,
 			error))
@@ -179,8 +178,8 @@ read_numbers(const json_t *object, struct release_saved *out,
 
 /* out is to be freed either way. */
 static bool
-read_service(const char *name, const json_t *object,
-	struct release_saved *out, struct error *error)
+read_service(const char *name, const json_t *object, struct release_saved *out,
+	struct error *error)
 {
 	memset(out, 0, sizeof(*out));
 	if (!release_is_name(name)) {
@@ -206,7 +205,8 @@ check_services(json_t *services, struct error *error)
 		error_set(error, "\"services\" is missing or no object");
 		return false;
 	}
-	json_object_foreach (services, name, service) {
+	json_object_foreach(services, name, service)
+	{
 		struct release_saved saved;
 		struct error inner = {""};
 		bool is_good = read_service(name, service, &saved, &inner);
@@ -233,9 +233,8 @@ versions_to_json(const struct release_saved *saved)
 			&saved->versions[i];
 
 		json_array_append_new(list,
-			check(json_pack("{s:s, s:s, s:I}",
-				"name", version->name,
-				"standing",
+			check(json_pack("{s:s, s:s, s:I}", "name",
+				version->name, "standing",
 				release_standing_name(version->standing),
 				"until", (json_int_t)version->until_wall_ns)));
 	}
@@ -248,17 +247,13 @@ service_to_json(const struct release_saved *saved)
 	char seed[SEED_DIGITS + 1];
 
 	snprintf(seed, sizeof(seed), "%0*" PRIx64, SEED_DIGITS, saved->seed);
-	return check(json_pack(
-		"{s:s, s:s, s:I, s:i, s:i, s:s, s:s?, s:b, s:o}",
-		"stable", saved->stable,
-		"config_stable", saved->config_stable,
-		"generation", (json_int_t)saved->generation,
-		"epoch", (int)saved->epoch,
-		"share_bp", (int)saved->share_bp,
-		"seed", seed,
-		"candidate", saved->is_running ? saved->candidate : NULL,
-		"running", (int)saved->is_running,
-		"versions", versions_to_json(saved)));
+	return check(json_pack("{s:s, s:s, s:I, s:i, s:i, s:s, s:s?, s:b, s:o}",
+		"stable", saved->stable, "config_stable", saved->config_stable,
+		"generation", (json_int_t)saved->generation, "epoch",
+		(int)saved->epoch, "share_bp", (int)saved->share_bp, "seed",
+		seed, "candidate", saved->is_running ? saved->candidate : NULL,
+		"running", (int)saved->is_running, "versions",
+		versions_to_json(saved)));
 }
 
 /* --- the file -------------------------------------------------------------- */
@@ -301,7 +296,8 @@ set_aside(struct state_file *file, const char *reason, struct error *error)
 {
 	if (renameat(file->dir_fd, FILE_NAME, file->dir_fd, DAMAGED_NAME) != 0)
 		return fail(error, file, "rename the damaged file");
-	error_set(error, "%s/%s is damaged (%.600s); it is kept as %s, and "
+	error_set(error,
+		"%s/%s is damaged (%.600s); it is kept as %s, and "
 		"releases begin anew from the config",
 		file->dir, FILE_NAME, reason, DAMAGED_NAME);
 	file->services = check(json_object());
@@ -416,8 +412,8 @@ write_all(int fd, const char *text, size_t len)
 static char *
 to_text(const struct state_file *file)
 {
-	json_t *root = check(json_pack("{s:i, s:O}", "format", FORMAT,
-		"services", file->services));
+	json_t *root = check(json_pack(
+		"{s:i, s:O}", "format", FORMAT, "services", file->services));
 	char *text = json_dumps(root, JSON_INDENT(1) | JSON_SORT_KEYS);
 
 	json_decref(root);

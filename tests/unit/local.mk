@@ -7,5 +7,45 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
 
-UNIT_CPPFLAGS = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
-UNIT_LDADD = $(PERCH_LIBS) $(CMOCKA_LIBS)
+unit_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
+unit_libs = $(PERCH_LIBS) $(CMOCKA_LIBS)
+
+unit_tests += tests/unit/test_histogram
+tests_unit_test_histogram_SOURCES = tests/unit/test_histogram.c
+tests_unit_test_histogram_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_histogram_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_maglev
+tests_unit_test_maglev_SOURCES = tests/unit/test_maglev.c
+tests_unit_test_maglev_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_maglev_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_meter
+tests_unit_test_meter_SOURCES = tests/unit/test_meter.c
+tests_unit_test_meter_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_meter_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_release
+tests_unit_test_release_SOURCES = tests/unit/test_release.c
+tests_unit_test_release_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_release_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_route_path
+tests_unit_test_route_path_SOURCES = tests/unit/test_route_path.c
+tests_unit_test_route_path_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_route_path_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_sequence
+tests_unit_test_sequence_SOURCES = tests/unit/test_sequence.c
+tests_unit_test_sequence_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sequence_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_state_file
+tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.c
+tests_unit_test_state_file_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_state_file_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_sticky
+tests_unit_test_sticky_SOURCES = tests/unit/test_sticky.c
+tests_unit_test_sticky_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sticky_LDADD = $(unit_libs)
