@@ -1,1 +1,11 @@
-libperch_a_SOURCES +=
+libperch_a_SOURCES += \
+	lb/admin/api.c lb/admin/api.h \
+	lb/admin/bind.c lb/admin/bind.h \
+	lb/admin/exposition.c lb/admin/exposition.h \
+	lb/admin/metrics.c lb/admin/metrics.h \
+	lb/admin/percent.c lb/admin/percent.h \
+	lb/admin/server.c lb/admin/server.h \
+	lb/admin/service_json.c lb/admin/service_json.h \
+	lb/admin/stats.c lb/admin/stats.h \
+	lb/admin/text.c lb/admin/text.h \
+	lb/admin/view.c lb/admin/view.h

@@ -1,0 +1,32 @@
+/*
+ * metrics: everything that perch counts, for Prometheus.
+ *
+ * Written on the control thread from the snapshot in force: one walk over its
+ * services, linear in what there is to say. What was never asked says little:
+ * an endpoint without a request has no samples by class or kind of error, a
+ * version without one no histogram, so that ten thousand idle services stay
+ * cheap to scrape.
+ */
+#ifndef PERCH_ADMIN_METRICS_H
+#define PERCH_ADMIN_METRICS_H
+
+#include <stdint.h>
+
+#include "proxy/control.h"
+#include "proxy/registry.h"
+#include "proxy/snapshot.h"
+
+struct evbuffer;
+
+struct metrics_source {
+	const struct snapshot *snapshot;
+	const struct registry *registry;
+	struct control_reloads reloads;
+	uint64_t started_wall_ns;
+	uint64_t now_ns; /* monotonic */
+};
+
+/* Of EXPOSITION_CONTENT_TYPE. */
+void metrics_write(const struct metrics_source *source, struct evbuffer *out);
+
+#endif

@@ -1,0 +1,118 @@
+#include "admin/view.h"
+
+const char *
+view_role_name(enum view_role role)
+{
+	switch (role) {
+	case VIEW_STABLE:
+		return "stable";
+	case VIEW_CANDIDATE:
+		return "candidate";
+	case VIEW_NO_ROLE:
+		break;
+	}
+	return "none";
+}
+
+struct view_release
+view_read_release(const struct registry_service *service)
+{
+	struct view_release release;
+
+	release.record = release_read(&service->release, &release.cell);
+	return release;
+}
+
+bool
+view_is_running(const struct view_release *release)
+{
+	return release->cell.state == RELEASE_RUNNING;
+}
+
+enum view_role
+view_role_of(const struct view_release *release,
+	const struct release_version *version)
+{
+	if (version == release->record->stable)
+		return VIEW_STABLE;
+	if (view_is_running(release) && version == release->record->candidate)
+		return VIEW_CANDIDATE;
+	return VIEW_NO_ROLE;
+}
+
+uint16_t
+view_share_bp(const struct view_release *release,
+	const struct release_version *version)
+{
+	uint16_t candidate_bp =
+		view_is_running(release) ? release->cell.share_bp : 0;
+
+	switch (view_role_of(release, version)) {
+	case VIEW_STABLE:
+		return (uint16_t)(RELEASE_SHARE_FULL - candidate_bp);
+	case VIEW_CANDIDATE:
+		return candidate_bp;
+	case VIEW_NO_ROLE:
+		break;
+	}
+	return 0;
+}
+
+static uint64_t
+load(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+void
+view_add_counters(const struct registry *registry, const struct meter *meters,
+	struct view_counters *out)
+{
+	for (unsigned i = 0; i < registry->n_workers; i++) {
+		const struct meter *meter = &meters[i];
+
+		out->requests += load(&meter->requests);
+		for (unsigned j = 0; j < 6; j++)
+			out->responses[j] += load(&meter->responses[j]);
+		for (unsigned j = 0; j < METER_ERROR_COUNT; j++)
+			out->errors[j] += load(&meter->errors[j]);
+		out->bytes_in += load(&meter->bytes_in);
+		out->bytes_out += load(&meter->bytes_out);
+		out->retries += load(&meter->retries);
+		out->connects += load(&meter->connects);
+		out->in_flight += atomic_load_explicit(
+			&meter->in_flight, memory_order_relaxed);
+	}
+}
+
+static bool
+were_asked(const struct registry *registry, const struct meter *meters)
+{
+	for (unsigned i = 0; i < registry->n_workers; i++) {
+		if (load(&meters[i].requests) > 0)
+			return true;
+	}
+	return false;
+}
+
+bool
+view_was_asked(
+	const struct registry *registry, const struct registry_version *version)
+{
+	const struct registry_endpoint *endpoint;
+
+	if (were_asked(registry, version->meters))
+		return true;
+	for (endpoint = version->endpoints; endpoint != NULL;
+		endpoint = endpoint->next) {
+		if (were_asked(registry, endpoint->meters))
+			return true;
+	}
+	return false;
+}
+
+uint64_t
+view_failures(const struct view_counters *counters)
+{
+	return counters->responses[5] + counters->errors[METER_ERROR_TRUNCATED];
+}
