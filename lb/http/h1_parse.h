@@ -30,26 +30,31 @@ struct h1_limits {
 /*
  * Is the head whole? *scanned (0 at first) remembers how far was looked.
  * H1_OK: *head_len is set. H1_BAD: a bare LF, at once. H1_HEAD_LONG: no end
- * within limit bytes. An empty line before a request is not skipped here: see
- * h1_skip_empty_lines.
+ * within limit bytes; H1_TARGET_LONG: not even of the first line (a response's
+ * reader needn't tell them apart). An empty line before a request is not
+ * skipped here, see h1_skip_empty_lines; *scanned stays 0 until there is more
+ * than its CR.
  */
 enum h1_result h1_find_end(const char *buf, size_t len, size_t limit,
 	size_t *scanned, size_t *head_len);
 
 /* How many bytes of CRLFs a client sent before its request line (RFC 9112
- * 2.2); at most one CRLF is forgiven. */
+ * 2.2); at most one CRLF is forgiven: 0 or 2. */
 size_t h1_skip_empty_lines(const char *buf, size_t len);
 
 /*
  * Parses a whole head (head_len from h1_find_end). message->base is buf. On
  * H1_OK framing, host and flags are set and consistent. What went wrong, for
  * the log, is *why (a static string), set on any other result; may be NULL.
+ * An absolute-form target with a query but no path is H1_BAD, as no span of
+ * the head could be its path; CONNECT has host and no path.
  */
 enum h1_result h1_parse_request(const char *buf, size_t head_len,
 	const struct h1_limits *limits, struct message *message,
 	const char **why);
 
-/* request_method decides about the body: HEAD, and CONNECT with 2xx. */
+/* request_method decides about the body: none after HEAD; after CONNECT a 2xx
+ * has one until the connection closes, and so is never kept alive. */
 enum h1_result h1_parse_response(const char *buf, size_t head_len,
 	const struct h1_limits *limits, enum http_method request_method,
 	struct message *message, const char **why);
