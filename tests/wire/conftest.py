@@ -7,6 +7,13 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from perchtest import Perch, RawClient, ScriptedBackend  # noqa: E402
+from perchtest.perch import program  # noqa: E402
+
+
+def pytest_sessionstart():
+    if not os.access(program(), os.X_OK):
+        pytest.exit("no %s: name one in PERCH_BIN or PERCH_BUILD"
+                    % program(), 2)
 
 
 @pytest.fixture(scope="module")

@@ -229,7 +229,7 @@ def test_bad_requests_are_4xx_with_a_reason(web, path, body):
 
 @pytest.mark.parametrize("body", [
     b"", b"{", b"[]", b"null", b'"v2"', b'{"version": "v2", "share": 1} x',
-    b"{" * 10000, b"\xff\xfe", b"x" * 200000])
+    b"{" * 10000, b"\xff\xfe", b"x" * 200000], ids=lambda b: repr(b)[:20])
 def test_bad_json(web, body):
     status, _, answer = web.admin.request(
         "POST", "/api/v1/services/web/release", body,

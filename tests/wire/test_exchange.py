@@ -210,7 +210,7 @@ def test_transfer_encoding_in_any_case(client, backend):
 
 
 @pytest.mark.parametrize("lengths", [
-    "Content-Length: 3, 3", "Content-Length: 3\r\nContent-Length: 3"])
+    "Content-Length: 3, 3", "Content-Length: 3, 03", "Content-Length: 3\r\nContent-Length: 3"])
 def test_equal_lengths_are_folded_to_one(client, backend, lengths):
     client.send("POST / HTTP/1.1\r\nHost: t\r\n%s\r\n\r\nabc" % lengths)
     assert client.read_response().status == 200

@@ -222,8 +222,8 @@ def test_out_of_descriptors_is_polite(start, backends):
             outcomes.append(client.read_response().status)
         except AssertionError:
             outcomes.append(None)
-    assert outcomes.count(200) >= 10
-    assert all(o in (200, 502, 503, None) for o in outcomes), outcomes
+    assert outcomes.count(200) >= 1
+    assert set(outcomes) <= {200, 503}, outcomes
     assert inside.request().status == 200
     time.sleep(1)
     assert perch.cpu_seconds() - spent < 2

@@ -42,9 +42,9 @@ COMMON = (r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d '
 
 
 @pytest.mark.parametrize("form,pattern", [
-    ("common", COMMON + r"\Z"),
+    ("common", COMMON + r"( |\Z)"),
     ("combined", COMMON + r' "http://there/" "a \\(?:"|x22)quoted\\(?:"|x22)'
-                          r' agent"\Z')])
+                          r' agent"( |\Z)')], ids=["common", "combined"])
 def test_classic_formats(logging, form, pattern):
     perch, path, _ = logging(form)
     with RawClient(perch.port) as client:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from perchtest import PATIENCE, RawClient, Truncated, respond, wait_for
+from perchtest.perch import SMALL_QUARANTINE
 
 CLIENTS = 8
 RELOADS = 20
@@ -68,7 +69,7 @@ def get(client, number):
 
 
 def post(client, number):
-    body = b"x" * (number % 5000)
+    body = b"x" * (1 + number % 5000)
     answer = client.request("POST", body=body)
     assert answer.body == body
     return answer
@@ -128,7 +129,8 @@ def _status(port, target):
 def test_reloads_do_not_leak(start, backends):
     """Snapshots that nobody uses any more are freed."""
     one = backends("one")
-    perch = start({"web": one}, workers=2, log={"level": "info"})
+    perch = start({"web": one}, workers=2, log={"level": "info"},
+                  environment=SMALL_QUARANTINE)
     with Load(perch.port, get, clients=2) as load:
         def reload_some(n):
             for i in range(n):

@@ -27,7 +27,6 @@ REFUSED_HEADS = {
     "cl-list-differ": post("Content-Length: 3, 4\r\n", "abcd"),
     "cl-list-empty-element": post("Content-Length: 3,,3\r\n", "abc"),
     "cl-list-trailing-comma": post("Content-Length: 3,\r\n", "abc"),
-    "cl-list-differ-in-form": post("Content-Length: 3, 03\r\n", "abc"),
     "cl-plus": post("Content-Length: +3\r\n", "abc"),
     "cl-minus": post("Content-Length: -1\r\n", ""),
     "cl-hex": post("Content-Length: 0x3\r\n", "abc"),
@@ -98,8 +97,6 @@ REFUSED_HEADS = {
     "host-with-hash": "GET / HTTP/1.1\r\nHost: t#u\r\n\r\n",
     "host-with-question-mark": "GET / HTTP/1.1\r\nHost: t?u\r\n\r\n",
     "host-with-backslash": "GET / HTTP/1.1\r\nHost: t\\u\r\n\r\n",
-    "absolute-form-other-host":
-        "GET http://evil/ HTTP/1.1\r\nHost: t\r\n\r\n",
     "absolute-form-without-host-field":
         "GET http://t/ HTTP/1.1\r\n\r\n",
     "absolute-form-userinfo":
@@ -142,7 +139,7 @@ REFUSED_BODIES = {
     "size-minus": "-3\r\nabc\r\n0\r\n\r\n",
     "size-space-first": " 3\r\nabc\r\n0\r\n\r\n",
     "size-overflow": "10000000000000003\r\nabc\r\n0\r\n\r\n",
-    "size-almost-overflow": "ffffffffffffffff\r\nabc\r\n0\r\n\r\n",
+    "size-of-17-digits": "0ffffffffffffffff0\r\nabc\r\n0\r\n\r\n",
     "size-of-many-zeros": "0" * 300 + "3\r\nabc\r\n0\r\n\r\n",
     "size-underscore": "1_0\r\nabc\r\n0\r\n\r\n",
     "size-bare-lf": "3\nabc\r\n0\r\n\r\n",
@@ -244,6 +241,25 @@ def test_method_override_of_body_on_head(shared, backend):
         assert client.read_response("HEAD").status == 200
         assert client.request("GET", "/next").status == 200
     assert [r.target for r in backend.requests] == ["/", "/next"]
+
+
+def test_absolute_form_outweighs_host(client, backend):
+    """RFC 9112 3.2.2: a proxy ignores Host then, and sends the target's."""
+    client.send("GET http://other/x HTTP/1.1\r\nHost: t\r\n\r\n")
+    assert client.read_response().status == 200
+    request = backend.next_request()
+    assert (request.target, request.one("Host")) == ("/x", "other")
+    assert request.one("X-Forwarded-Host") == "other"
+
+
+def test_largest_chunk_size_does_not_wrap(client, backend):
+    """What follows is data of that chunk, however much it looks like an
+    end or a request."""
+    client.send(CHUNKED + "ffffffffffffffff\r\nabc\r\n0\r\n\r\n" + GHOST)
+    client.half_close()
+    rest = client.read_until_close()
+    assert rest == b"" or rest.startswith(b"HTTP/1.1 400 ")
+    assert not backend.requests
 
 
 def test_perch_still_serves_after_all_that(client):

@@ -7,14 +7,11 @@ import time
 import pytest
 
 from perchtest import RawClient, wait_for
-from perchtest.perch import sanitizer_environment
+from perchtest.perch import SMALL_QUARANTINE
 
 SIZE = 100 << 20
 BLOCK = bytes(range(256)) * 256  # 64 KiB
 GROWTH = 16 << 20
-# Freed memory that the address sanitizer keeps would look like a leak here.
-SMALL_QUARANTINE = sanitizer_environment(
-    quarantine_size_mb=1, thread_local_quarantine_size_kb=16)
 
 
 @pytest.fixture

@@ -210,9 +210,22 @@ def test_dead_endpoint_is_left_out_for_a_while(start, backends):
     with RawClient(perch.port) as client:
         for _ in range(50):
             assert client.request().status == 200
-    failed = perch.admin.metrics().sum(
-        "perch_errors_total", endpoint=dead, kind="connect")
-    assert 1 <= failed <= 5
+    metrics = perch.admin.metrics()
+    assert metrics.sum("perch_endpoint_left_out", endpoint=dead) == 1
+    assert 1 <= metrics.sum("perch_retries_total", service="web") <= 5
+
+
+def test_failed_connects_are_counted_against_their_endpoint(start, backends):
+    """Also where another endpoint answered, and the client saw nothing."""
+    dead = _dead()
+    perch = start({"web": {
+        "versions": {"v1": [dead, backends("alive")]},
+        "balance": {"policy": "round_robin"}}})
+    with RawClient(perch.port) as client:
+        for _ in range(10):
+            assert client.request().status == 200
+    wait_for("the failure to be counted", lambda: perch.admin.metrics().sum(
+        "perch_errors_total", endpoint=dead, kind="connect") >= 1)
 
 
 def test_endpoint_comes_back(start, backends):

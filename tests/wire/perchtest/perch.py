@@ -62,6 +62,12 @@ def sanitizer_environment(**asan):
     return dict(os.environ, **text)
 
 
+# For tests of how much memory perch uses: freed memory that the address
+# sanitizer keeps would look like a leak there.
+SMALL_QUARANTINE = sanitizer_environment(
+    quarantine_size_mb=1, thread_local_quarantine_size_kb=16)
+
+
 # -- configurations -------------------------------------------------------
 
 def to_yaml(value, indent=0):
