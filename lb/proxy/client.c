@@ -463,6 +463,7 @@ send_framed(struct client *client, size_t used, struct slice body,
 		.is_end = is_end,
 	};
 	struct iovec iov[3];
+	enum conn_result result;
 	int n;
 
 	if (client->framing == FRAMING_NONE)
@@ -470,7 +471,11 @@ send_framed(struct client *client, size_t used, struct slice body,
 	n = h1_frame(&frame, shard->scratch, used, iov);
 	if (n == 0)
 		return CONN_SENT;
-	return conn_send(&client->conn, &shard->buffers, iov, n);
+	result = conn_send(&client->conn, &shard->buffers, iov, n);
+	/* How long it may take to read what it asked for. */
+	if (result == CONN_BLOCKED)
+		set_timeout(client, shard->view->client_body);
+	return result;
 }
 
 static enum conn_result

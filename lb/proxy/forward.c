@@ -56,7 +56,8 @@ drop_named(struct forward_head *head, struct slice name)
 	}
 }
 
-/* May Connection name it? Never what frames the message, nor Host. */
+/* May Connection name it? Never what frames the message, nor Host; Upgrade has
+ * a rule of its own. */
 static bool
 is_nameable(struct slice name)
 {
@@ -64,6 +65,7 @@ is_nameable(struct slice name)
 	case FIELD_CONTENT_LENGTH:
 	case FIELD_TRANSFER_ENCODING:
 	case FIELD_HOST:
+	case FIELD_UPGRADE:
 		return false;
 	default:
 		return true;
@@ -415,17 +417,15 @@ forward_response_field(struct forward_head *head, unsigned index,
 			forward_drop(head, index);
 		break;
 	case FIELD_CONTENT_LENGTH:
-		keep_one_length(head, index, has_length);
+		/* RFC 9110 8.6: none in 1xx and 204. */
+		if (response->status < 200 || response->status == 204)
+			forward_drop(head, index);
+		else
+			keep_one_length(head, index, has_length);
 		break;
 	default:
 		break;
 	}
-}
-
-static bool
-is_bodiless(const struct message *response)
-{
-	return response->body == BODY_NONE;
 }
 
 bool
@@ -442,11 +442,12 @@ forward_response(const struct message *response,
 	head->status = response->status;
 	head->reason = message_slice(response, response->reason);
 	head->body = response->body;
-	head->is_bodiless = is_bodiless(response);
+	head->is_bodiless = response->body == BODY_NONE;
 	for (i = 0; i < response->n_fields; i++)
 		forward_response_field(
 			head, i, options->is_upgrade, &has_length);
-	restore_length(head, text, has_length);
+	if (response->status >= 200 && response->status != 204)
+		restore_length(head, text, has_length);
 	if (options->is_upgrade)
 		forward_add(head, SLICE("Connection"), SLICE("upgrade"));
 	if (options->set_cookie.len > 0)

@@ -76,6 +76,8 @@ serve_queue(struct worker_deferred *deferred)
 		case UPSTREAM_WAIT:
 			break;
 		case UPSTREAM_FULL:
+			exchange_on_failure(exchange, METER_ERROR_OVERLOAD);
+			break;
 		case UPSTREAM_FAILED:
 			exchange_on_failure(exchange, METER_ERROR_CONNECT);
 			break;
@@ -524,7 +526,7 @@ connect_new(struct upstream_pool *pool, struct exchange *exchange)
 	int fd = -1;
 
 	if (upstream == NULL)
-		return UPSTREAM_FAILED;
+		return UPSTREAM_FULL;
 	fd = begin_connect(&pool->address, &is_connected);
 	if (fd < 0)
 		goto fail;
@@ -548,12 +550,14 @@ connect_new(struct upstream_pool *pool, struct exchange *exchange)
 		exchange->local->connect, shard->now_ns);
 	return UPSTREAM_WAIT;
 fail:
-	/* Out of descriptors or memory is this side's fault. */
-	if (fd < 0 && errno != EMFILE && errno != ENFILE && errno != ENOMEM)
-		leave_out(pool);
-	if (fd >= 0)
-		close(fd);
 	free(upstream);
+	/* Want of descriptors or memory is this side's fault. */
+	if (fd >= 0 || errno == EMFILE || errno == ENFILE || errno == ENOMEM) {
+		if (fd >= 0)
+			close(fd);
+		return UPSTREAM_FULL;
+	}
+	leave_out(pool);
 	return UPSTREAM_FAILED;
 }
 
@@ -591,7 +595,7 @@ upstream_checkout(struct exchange *exchange, enum upstream_wish wish)
 	struct upstream *upstream = NULL;
 
 	if (pool == NULL)
-		return UPSTREAM_FAILED;
+		return UPSTREAM_FULL;
 	pool->max_idle = (uint32_t)limits->endpoint_idle;
 	pool->max_open = exchange->local->endpoint_connections;
 	if (wish == UPSTREAM_ANY)

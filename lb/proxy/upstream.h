@@ -62,7 +62,7 @@ struct upstream_pool {
 enum upstream_checkout {
 	UPSTREAM_READY,  /* exchange->upstream can be sent to */
 	UPSTREAM_WAIT,   /* exchange_on_connected or _on_failure will follow */
-	UPSTREAM_FULL,   /* the queue is full */
+	UPSTREAM_FULL,   /* the queue is full, or descriptors or memory are out */
 	UPSTREAM_FAILED, /* a connection can't even be begun */
 };
 
