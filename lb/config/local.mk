@@ -11,3 +11,5 @@ libperch_a_SOURCES += \
 	lb/config/value.c lb/config/value.h \
 	lb/config/words.c lb/config/words.h \
 	lb/config/yaml.c lb/config/yaml.h
+
+EXTRA_DIST += conf/minimal.yaml conf/perch.yaml

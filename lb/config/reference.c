@@ -131,20 +131,21 @@ config_print_reference_man(FILE *out)
 static void
 print_cell(FILE *out, const char *text)
 {
+	fputc(' ', out);
 	for (; *text != '\0'; text++) {
 		if (*text == '|' || *text == '*' || *text == '<')
 			fputc('\\', out);
 		fputc(*text, out);
 	}
-	fputs(" | ", out);
+	fputs(" |", out);
 }
 
 static void
 print_code_cell(FILE *out, const char *text)
 {
 	if (text[0] != '\0')
-		fprintf(out, "`%s`", text);
-	fputs(" | ", out);
+		fprintf(out, " `%s`", text);
+	fputs(" |", out);
 }
 
 static void
@@ -153,7 +154,7 @@ print_markdown_row(FILE *out, const struct schema_key *key)
 	struct description about;
 
 	describe(key, &about);
-	fputs("| ", out);
+	fputs("|", out);
 	print_code_cell(out, key->path);
 	print_cell(out, about.kind);
 	if (key->is_required || key->inherits != NULL)

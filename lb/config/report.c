@@ -36,7 +36,10 @@ add(struct report *report, struct report_place place, bool is_warning,
 	if (!is_warning)
 		report->n_errors++;
 	if (n == REPORT_MAX_ENTRIES) {
-		report->n_dropped++;
+		if (is_warning)
+			report->n_dropped_warnings++;
+		else
+			report->n_dropped_errors++;
 		return;
 	}
 	if ((n & (n - 1)) == 0)
@@ -92,6 +95,16 @@ compare_entries(const void *left, const void *right)
 	return compare_numbers(a->order, b->order);
 }
 
+/* Stands for n messages that were dropped. */
+static char *
+more_line(const struct report *report, size_t n)
+{
+	char line[MESSAGE_SIZE];
+
+	snprintf(line, sizeof(line), "%.512s: and %zu more", report->file, n);
+	return memory_strdup(line);
+}
+
 void
 report_finish(struct report *report, struct config_report *out)
 {
@@ -112,17 +125,12 @@ report_finish(struct report *report, struct config_report *out)
 		else
 			out->errors[out->n_errors++] = entry->message;
 	}
-	if (report->n_dropped > 0) {
-		char line[MESSAGE_SIZE];
-
-		snprintf(line, sizeof(line), "%.512s: and %zu more",
-			report->file, report->n_dropped);
-		/* Errors alone may have been dropped, or warnings alone. */
-		if (report->n_errors > out->n_errors)
-			out->errors[out->n_errors++] = memory_strdup(line);
-		else
-			out->warnings[out->n_warnings++] = memory_strdup(line);
-	}
+	if (report->n_dropped_errors > 0)
+		out->errors[out->n_errors++] =
+			more_line(report, report->n_dropped_errors);
+	if (report->n_dropped_warnings > 0)
+		out->warnings[out->n_warnings++] =
+			more_line(report, report->n_dropped_warnings);
 	free(report->entries);
 	report_init(report, report->file);
 }

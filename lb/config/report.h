@@ -40,7 +40,8 @@ struct report {
 	struct report_entry *entries;
 	size_t n_entries;
 	size_t n_errors; /* counts the dropped ones too */
-	size_t n_dropped;
+	size_t n_dropped_errors;
+	size_t n_dropped_warnings;
 };
 
 void report_init(struct report *report, const char *file);

@@ -25,12 +25,9 @@
 #define DEFAULT(text) .def = (text)
 #define RANGE(min_, max_) .min = (min_), .max = (max_)
 #define ITEMS(min_, max_) .min_items = (min_), .max_items = (max_)
-/* clang-format off: it takes the list for a block. */
-#define CHOICES(...)                                                           \
-	.choices = (const char *const[])                                       \
-	{                                                                      \
-		__VA_ARGS__, NULL                                              \
-	}
+/* The formatter takes the list for a block. */
+/* clang-format off */
+#define CHOICES(...) .choices = (const char *const[]){__VA_ARGS__, NULL}
 /* clang-format on */
 #define HELP(text) .help = text
 #define EXAMPLE(text) .example = (text)

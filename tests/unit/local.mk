@@ -49,3 +49,24 @@ unit_tests += tests/unit/test_sticky
 tests_unit_test_sticky_SOURCES = tests/unit/test_sticky.c
 tests_unit_test_sticky_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sticky_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_address
+tests_unit_test_address_SOURCES = tests/unit/test_address.c
+tests_unit_test_address_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_address_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_config
+tests_unit_test_config_SOURCES = tests/unit/test_config.c
+tests_unit_test_config_CPPFLAGS = $(unit_cppflags) \
+	-DCONF_DIR='"$(srcdir)/conf"'
+tests_unit_test_config_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_log
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_log_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_table
+tests_unit_test_table_SOURCES = tests/unit/test_table.c
+tests_unit_test_table_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_table_LDADD = $(unit_libs)
