@@ -320,5 +320,5 @@ def test_ctl_bad_usage(web, arguments):
 def test_ctl_without_a_daemon(web):
     web.stop()
     code, _, errors = web.ctl("status", check=False)
-    assert code == 1
+    assert code == 3
     assert web.admin.bind in errors

@@ -191,7 +191,8 @@ def test_busy_tunnel_outlives_the_idle_timeout(start, backends):
 def test_tunnel_outlives_a_reload(start, backends):
     one, two = backends("one", "two")
     perch = start({"web": one})
-    one.play(_switch_and(_echo))
+    # Others may ask it before the reload is done.
+    one.play(_switch_and(_echo), respond(b"one"))
     with RawClient(perch.port) as client:
         _open(client)
         perch.change({"web": two})
