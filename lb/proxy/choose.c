@@ -207,6 +207,31 @@ may_set(const struct exchange *exchange, const struct message *response,
 	return is_made_private || !forward_is_shared_cacheable(response);
 }
 
+static char *
+append(char *out, struct slice bytes)
+{
+	if (bytes.len > 0)
+		memcpy(out, bytes.ptr, bytes.len);
+	return out + bytes.len;
+}
+
+static char *
+append_attributes(
+	char *out, const struct config_sticky *sticky, bool is_secure)
+{
+	out = append(out, SLICE("; Path=/"));
+	if (sticky->domain != NULL) {
+		out = append(out, SLICE("; Domain="));
+		out = append(out, slice_from_string(sticky->domain));
+	}
+	if (sticky->lifetime_ns > 0)
+		out += sprintf(out, "; Max-Age=%llu",
+			(unsigned long long)(sticky->lifetime_ns /
+					     CLOCK_NS_PER_S));
+	out = append(out, SLICE("; HttpOnly; SameSite=Lax"));
+	return is_secure ? append(out, SLICE("; Secure")) : out;
+}
+
 struct slice
 choose_set_cookie(const struct exchange *exchange,
 	const struct message *response, bool is_made_private,
@@ -214,37 +239,27 @@ choose_set_cookie(const struct exchange *exchange,
 {
 	const struct config_sticky *sticky = &exchange->service->config->sticky;
 	struct slice name = exchange->service->cookie_name;
-	const char *domain = sticky->domain != NULL ? sticky->domain : "";
 	struct cookie cookie = {.seed = exchange->decision.cell};
-	char value[COOKIE_VALUE_SIZE];
-	char lifetime[48] = "";
-	struct slice out = {NULL, 0};
-	size_t cap = name.len + strlen(domain) + sizeof(value) + ATTRIBUTES_MAX;
-	size_t len;
+	size_t domain_len =
+		sticky->domain != NULL ? strlen(sticky->domain) : 0;
 	char *room;
+	char *out;
 
 	if (!may_set(exchange, response, is_made_private))
-		return out;
-	room = forward_text_take(text, cap);
+		return (struct slice){NULL, 0};
+	room = forward_text_take(text, name.len + COOKIE_VALUE_SIZE +
+					       domain_len + ATTRIBUTES_MAX);
 	if (room == NULL)
-		return out;
+		return (struct slice){NULL, 0};
 	if (exchange->decision.set == STICKY_SET_PIN) {
 		cookie.is_pin = true;
 		cookie.generation = exchange->generation;
 		cookie.version = exchange->version->name;
 	}
-	len = cookie_format(&cookie, value);
-	if (sticky->lifetime_ns > 0)
-		snprintf(lifetime, sizeof(lifetime), "; Max-Age=%llu",
-			(unsigned long long)(sticky->lifetime_ns /
-					     CLOCK_NS_PER_S));
-	len = (size_t)snprintf(room, cap,
-		"%.*s=%.*s; Path=/%s%s%s; HttpOnly; SameSite=Lax%s",
-		(int)name.len, name.ptr, (int)len, value,
-		domain[0] != '\0' ? "; Domain=" : "", domain, lifetime,
-		slice_equal(exchange->scheme, SLICE("https")) ? "; Secure"
-							      : "");
-	out.ptr = room;
-	out.len = len;
-	return out;
+	out = append(room, name);
+	out = append(out, SLICE("="));
+	out += cookie_format(&cookie, out);
+	out = append_attributes(out, sticky,
+		slice_equal(exchange->scheme, SLICE("https")));
+	return (struct slice){room, (size_t)(out - room)};
 }
