@@ -70,3 +70,40 @@ unit_tests += tests/unit/test_table
 tests_unit_test_table_SOURCES = tests/unit/test_table.c
 tests_unit_test_table_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_table_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_h1_body
+tests_unit_test_h1_body_SOURCES = tests/unit/test_h1_body.c tests/unit/exact.h
+tests_unit_test_h1_body_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_h1_body_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_h1_parse
+tests_unit_test_h1_parse_SOURCES = tests/unit/test_h1_parse.c tests/unit/exact.h
+tests_unit_test_h1_parse_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_h1_parse_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_field
+tests_unit_test_field_SOURCES = tests/unit/test_field.c tests/unit/exact.h
+tests_unit_test_field_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_field_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_cookie
+tests_unit_test_cookie_SOURCES = tests/unit/test_cookie.c tests/unit/exact.h
+tests_unit_test_cookie_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_cookie_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_metrics
+tests_unit_test_metrics_SOURCES = tests/unit/test_metrics.c \
+	tests/unit/admin_world.h
+tests_unit_test_metrics_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_metrics_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_percent
+tests_unit_test_percent_SOURCES = tests/unit/test_percent.c
+tests_unit_test_percent_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_percent_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_stats
+tests_unit_test_stats_SOURCES = tests/unit/test_stats.c \
+	tests/unit/admin_world.h
+tests_unit_test_stats_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_stats_LDADD = $(unit_libs)

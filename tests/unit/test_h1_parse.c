@@ -1,0 +1,1200 @@
+/* Heads: each rule of data-path.md's "HTTP/1 strictness" has its case here,
+ * and each sample is fed at every split point. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "exact.h"
+#include "http/h1_parse.h"
+
+static const struct h1_limits limits = {16384, 8192, 100};
+
+/* What the last parse was over; kept so that spans can be looked at. */
+static char *head;
+static struct message message;
+static const char *why;
+
+static int
+forget(void **state)
+{
+	(void)state;
+	free(head);
+	head = NULL;
+	return 0;
+}
+
+/* Finds the end and parses, as a connection does. */
+static enum h1_result
+parse_bytes(const char *bytes, size_t len, const struct h1_limits *use,
+	int is_response, enum http_method method)
+{
+	enum h1_result result;
+	size_t scanned = 0, head_len = 0;
+
+	free(head);
+	head = exact_copy(bytes, len);
+	why = NULL;
+	result = h1_find_end(head, len, use->head, &scanned, &head_len);
+	if (result != H1_OK)
+		return result;
+	/* What follows the head must not matter to the parser. */
+	char *cut = exact_copy(head, head_len);
+	free(head);
+	head = cut;
+	result = is_response ? h1_parse_response(head, head_len, use, method,
+				       &message, &why)
+			     : h1_parse_request(
+				       head, head_len, use, &message, &why);
+	assert_true((result == H1_OK) == (why == NULL));
+	return result;
+}
+
+static enum h1_result
+request(const char *text)
+{
+	return parse_bytes(text, strlen(text), &limits, 0, HTTP_GET);
+}
+
+static enum h1_result
+response_to(enum http_method method, const char *text)
+{
+	return parse_bytes(text, strlen(text), &limits, 1, method);
+}
+
+static enum h1_result
+response(const char *text)
+{
+	return response_to(HTTP_GET, text);
+}
+
+/* A good request but for the lines given. */
+static enum h1_result
+request_with(const char *lines)
+{
+	char text[4096];
+
+	snprintf(text, sizeof(text),
+		"POST /p HTTP/1.1\r\nHost: a.example\r\n%s\r\n", lines);
+	return request(text);
+}
+
+static enum h1_result
+request_with_host(const char *host)
+{
+	char text[1024];
+
+	snprintf(
+		text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", host);
+	return request(text);
+}
+
+static enum h1_result
+request_line(const char *line)
+{
+	char text[1024];
+
+	snprintf(text, sizeof(text), "%s\r\nHost: a.example\r\n\r\n", line);
+	return request(text);
+}
+
+static void
+assert_span(struct span span, const char *expected)
+{
+	assert_int_equal(span.len, strlen(expected));
+	assert_memory_equal(
+		message.base + span.start, expected, strlen(expected));
+}
+
+static void
+assert_slice(struct slice slice, const char *expected)
+{
+	assert_non_null(slice.ptr);
+	assert_int_equal(slice.len, strlen(expected));
+	assert_memory_equal(slice.ptr, expected, slice.len);
+}
+
+/* --- finding the end ------------------------------------------------------ */
+
+static enum h1_result
+find_end(const char *text, size_t limit, size_t *head_len)
+{
+	size_t scanned = 0;
+
+	free(head);
+	head = exact_copy(text, strlen(text));
+	return h1_find_end(head, strlen(text), limit, &scanned, head_len);
+}
+
+static void
+test_end_is_found_behind_empty_line(void **state)
+{
+	size_t head_len = 0;
+
+	(void)state;
+	assert_int_equal(
+		find_end("A\r\nB\r\n\r\nbody\n", 99, &head_len), H1_OK);
+	assert_int_equal(head_len, 8);
+	assert_int_equal(find_end("A\r\nB\r\n\r", 99, &head_len), H1_PARTIAL);
+	assert_int_equal(find_end("", 99, &head_len), H1_PARTIAL);
+}
+
+static void
+test_bare_lf_is_refused_at_once(void **state)
+{
+	size_t head_len;
+
+	(void)state;
+	assert_int_equal(find_end("GET / HTTP/1.1\n", 99, &head_len), H1_BAD);
+	assert_int_equal(find_end("\n", 99, &head_len), H1_BAD);
+	assert_int_equal(find_end("A\r\nB\n", 99, &head_len), H1_BAD);
+	assert_int_equal(find_end("A\r\n\n", 99, &head_len), H1_BAD);
+}
+
+static void
+test_head_without_end_within_limit_is_long(void **state)
+{
+	size_t head_len;
+
+	(void)state;
+	assert_int_equal(find_end("A\r\nBCDEFG", 9, &head_len), H1_HEAD_LONG);
+	assert_int_equal(find_end("A\r\nBCDEF", 9, &head_len), H1_PARTIAL);
+	assert_int_equal(
+		find_end("A\r\nBCD\r\n\r\n", 9, &head_len), H1_HEAD_LONG);
+	assert_int_equal(find_end("A\r\nBCD\r\n\r\n", 10, &head_len), H1_OK);
+}
+
+static void
+test_request_line_without_end_within_limit_is_a_long_target(void **state)
+{
+	size_t head_len;
+
+	(void)state;
+	assert_int_equal(
+		find_end("GET /aaaaaaaaa", 14, &head_len), H1_TARGET_LONG);
+}
+
+static void
+test_one_empty_line_is_skipped(void **state)
+{
+	(void)state;
+	assert_int_equal(h1_skip_empty_lines("\r\nGET", 5), 2);
+	assert_int_equal(h1_skip_empty_lines("\r\n\r\nGET", 7), 2);
+	assert_int_equal(h1_skip_empty_lines("\r", 1), 0);
+	assert_int_equal(h1_skip_empty_lines("GET", 3), 0);
+	assert_int_equal(h1_skip_empty_lines("\nGET", 4), 0);
+	assert_int_equal(request("\r\nGET / HTTP/1.1\r\n\r\n"), H1_BAD);
+}
+
+static void
+test_lone_cr_leaves_room_for_the_empty_line(void **state)
+{
+	size_t scanned = 0, head_len;
+
+	(void)state;
+	assert_int_equal(
+		h1_find_end("\r", 1, 99, &scanned, &head_len), H1_PARTIAL);
+	assert_int_equal(scanned, 0);
+}
+
+/* --- the request line ----------------------------------------------------- */
+
+static void
+test_request_is_taken_apart(void **state)
+{
+	(void)state;
+	assert_int_equal(request("GET /a?b=c HTTP/1.1\r\n"
+				 "Host: www.example.com:8080\r\n"
+				 "X-Empty:\r\n"
+				 "ACCEPT: \t text/html \t \r\n"
+				 "X-Odd_Name!: caf\xc3\xa9\tx\r\n\r\n"),
+		H1_OK);
+	assert_int_equal(message.method, HTTP_GET);
+	assert_span(message.method_name, "GET");
+	assert_span(message.target, "/a?b=c");
+	assert_span(message.path, "/a?b=c");
+	assert_span(message.host, "www.example.com:8080");
+	assert_int_equal(message.version_minor, 1);
+	assert_int_equal(message.body, BODY_NONE);
+	assert_false(message.is_absolute_form);
+	assert_int_equal(message.n_fields, 4);
+	assert_slice(message_find(&message, FIELD_ACCEPT), "text/html");
+	assert_slice(message_find_name(&message, SLICE("x-empty")), "");
+	assert_slice(message_find_name(&message, SLICE("x-odd_name!")),
+		"caf\xc3\xa9\tx");
+	assert_null(message_find(&message, FIELD_COOKIE).ptr);
+	assert_null(message_find_name(&message, SLICE("x-none")).ptr);
+	assert_true(message_has(&message, FIELD_HOST));
+	assert_false(message_has(&message, FIELD_OTHER));
+}
+
+static void
+test_methods_are_known_by_exact_name(void **state)
+{
+	(void)state;
+	assert_int_equal(request_line("PATCH / HTTP/1.1"), H1_OK);
+	assert_int_equal(message.method, HTTP_PATCH);
+	assert_int_equal(request_line("get / HTTP/1.1"), H1_OK);
+	assert_int_equal(message.method, HTTP_OTHER);
+	assert_int_equal(request_line("M-SEARCH / HTTP/1.1"), H1_OK);
+	assert_int_equal(message.method, HTTP_OTHER);
+	assert_span(message.method_name, "M-SEARCH");
+	assert_int_equal(request_line("TRACE / HTTP/1.1"), H1_OK);
+	assert_int_equal(message.method, HTTP_TRACE);
+}
+
+static void
+test_malformed_request_lines_are_refused(void **state)
+{
+	static const char *const lines[] = {
+		"G(T / HTTP/1.1",
+		"G\tT / HTTP/1.1",
+		" GET / HTTP/1.1",
+		"GET  / HTTP/1.1",
+		"GET /  HTTP/1.1",
+		"GET / HTTP/1.1 ",
+		"GET\t/ HTTP/1.1",
+		"GET /\tHTTP/1.1",
+		"GET / HTTP/1.1\t",
+		"GET / http/1.1",
+		"GET / HTTP/1",
+		"GET / HTTP/2",
+		"GET / HTTP/1.",
+		"GET / HTTP/1.10",
+		"GET / HTTP/11.1",
+		"GET / HTTP/x.1",
+		"GET / HTTPS/1.1",
+		"GET /\xc3\xa9 HTTP/1.1",
+		"GET /a b HTTP/1.1",
+		"GET /a#b HTTP/1.1",
+		"GET /aaaaaaaaaaaa#b HTTP/1.1",
+		"GET /a\001b HTTP/1.1",
+		"GET /a\177b HTTP/1.1",
+		"GET /a\rb HTTP/1.1",
+		"GET a HTTP/1.1",
+		"GET ?a HTTP/1.1",
+		"GET * HTTP/1.1",
+		"OPTIONS ** HTTP/1.1",
+		"GET",
+		"GET ",
+		"",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (request_line(lines[i]) != H1_BAD)
+			fail_msg("taken: \"%s\"", lines[i]);
+}
+
+static void
+test_nul_in_target_is_refused(void **state)
+{
+	static const char text[] =
+		"GET /a\0b HTTP/1.1\r\nHost: a.example\r\n\r\n";
+
+	(void)state;
+	assert_int_equal(
+		parse_bytes(text, sizeof(text) - 1, &limits, 0, HTTP_GET),
+		H1_BAD);
+}
+
+static void
+test_http_0_9_is_bad_and_other_majors_are_another_version(void **state)
+{
+	(void)state;
+	assert_int_equal(request("GET /\r\n\r\n"), H1_BAD);
+	assert_string_equal(why, "no HTTP version (HTTP/0.9)");
+	assert_int_equal(request_line("GET / HTTP/2.0"), H1_BAD_VERSION);
+	assert_int_equal(request_line("GET / HTTP/3.0"), H1_BAD_VERSION);
+	assert_int_equal(request_line("GET / HTTP/0.9"), H1_BAD_VERSION);
+	assert_int_equal(
+		request("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), H1_BAD_VERSION);
+}
+
+static void
+test_later_minor_versions_are_read_as_1_1(void **state)
+{
+	(void)state;
+	assert_int_equal(request_line("GET / HTTP/1.2"), H1_OK);
+	assert_int_equal(message.version_minor, 1);
+	assert_int_equal(request_line("GET / HTTP/1.9"), H1_OK);
+	assert_int_equal(message.version_minor, 1);
+	assert_true(message.keep_alive);
+	assert_int_equal(request_line("GET / HTTP/1.0"), H1_OK);
+	assert_int_equal(message.version_minor, 0);
+}
+
+/* --- targets -------------------------------------------------------------- */
+
+static void
+test_absolute_form_wins_over_host(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		request_line("GET http://b.example:81/x?y HTTP/1.1"), H1_OK);
+	assert_true(message.is_absolute_form);
+	assert_span(message.host, "b.example:81");
+	assert_span(message.path, "/x?y");
+	assert_span(message.target, "http://b.example:81/x?y");
+	assert_int_equal(request_line("GET HTTPS://[::1] HTTP/1.1"), H1_OK);
+	assert_span(message.host, "[::1]");
+	assert_span(message.path, "/");
+}
+
+static void
+test_absolute_form_still_needs_a_good_host(void **state)
+{
+	(void)state;
+	assert_int_equal(request("GET http://b/ HTTP/1.1\r\n\r\n"), H1_BAD);
+	assert_int_equal(
+		request("GET http://b/ HTTP/1.1\r\nHost: a b\r\n\r\n"), H1_BAD);
+	assert_int_equal(request("GET http://b/ HTTP/1.0\r\n\r\n"), H1_OK);
+	assert_span(message.host, "b");
+}
+
+static void
+test_malformed_absolute_forms_are_refused(void **state)
+{
+	static const char *const targets[] = {
+		"http://",
+		"http:///x",
+		"http:/x",
+		"http:x",
+		"http://user@b.example/",
+		"http://user:secret@b.example/",
+		"http://b.example?x",
+		"http://b.example:99999/",
+		"http://b<c/",
+		"ftp://b.example/",
+		"httpx://b.example/",
+		"://b.example/",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+		char line[128];
+
+		snprintf(line, sizeof(line), "GET %s HTTP/1.1", targets[i]);
+		if (request_line(line) != H1_BAD)
+			fail_msg("taken: \"%s\"", targets[i]);
+	}
+}
+
+static void
+test_asterisk_is_for_options_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(request_line("OPTIONS * HTTP/1.1"), H1_OK);
+	assert_span(message.path, "*");
+	assert_span(message.host, "a.example");
+	assert_int_equal(request_line("HEAD * HTTP/1.1"), H1_BAD);
+}
+
+static void
+test_authority_form_is_for_connect_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(request_line("CONNECT b.example:443 HTTP/1.1"), H1_OK);
+	assert_span(message.host, "b.example:443");
+	assert_int_equal(message.path.len, 0);
+	assert_int_equal(request_line("CONNECT b.example HTTP/1.1"), H1_BAD);
+	assert_int_equal(request_line("CONNECT b.example: HTTP/1.1"), H1_BAD);
+	assert_int_equal(request_line("CONNECT / HTTP/1.1"), H1_BAD);
+	assert_int_equal(request_line("CONNECT http://b/ HTTP/1.1"), H1_BAD);
+	assert_int_equal(request_line("GET b.example:443 HTTP/1.1"), H1_BAD);
+}
+
+static void
+test_target_over_its_limit_is_told_apart(void **state)
+{
+	static const struct h1_limits tight = {16384, 8, 100};
+	static const char fits[] = "GET /2345678 HTTP/1.0\r\n\r\n";
+	static const char over[] = "GET /23456789 HTTP/1.0\r\n\r\n";
+
+	(void)state;
+	assert_int_equal(
+		parse_bytes(fits, strlen(fits), &tight, 0, HTTP_GET), H1_OK);
+	assert_int_equal(parse_bytes(over, strlen(over), &tight, 0, HTTP_GET),
+		H1_TARGET_LONG);
+}
+
+/* --- Host ----------------------------------------------------------------- */
+
+static void
+test_http_1_1_needs_exactly_one_host(void **state)
+{
+	(void)state;
+	assert_int_equal(request("GET / HTTP/1.1\r\n\r\n"), H1_BAD);
+	assert_string_equal(why, "no Host");
+	assert_int_equal(request("GET / HTTP/1.0\r\n\r\n"), H1_OK);
+	assert_int_equal(message.host.len, 0);
+	assert_int_equal(request_with("Host: a.example\r\n"), H1_BAD);
+	assert_string_equal(why, "two Hosts");
+	assert_int_equal(
+		request("GET / HTTP/1.0\r\nHost: a\r\nhost: a\r\n\r\n"),
+		H1_BAD);
+}
+
+static void
+test_good_hosts_are_taken(void **state)
+{
+	static const char *const hosts[] = {
+		"a",
+		"A.Example",
+		"a_b.example.",
+		"a.example:",
+		"a.example:1",
+		"a.example:65535",
+		"a.example:00080",
+		"127.0.0.1",
+		"127.0.0.1:80",
+		"[::1]",
+		"[::1]:8080",
+		"[::ffff:10.0.0.1]",
+		"[2001:DB8::1]:",
+		"xn--bcher-kva.example",
+		"a%20b",
+		"a~b!$&'()*+;=",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
+		if (request_with_host(hosts[i]) != H1_OK)
+			fail_msg("refused: \"%s\"", hosts[i]);
+		assert_span(message.host, hosts[i]);
+	}
+}
+
+static void
+test_malformed_hosts_are_refused(void **state)
+{
+	static const char *const hosts[] = {
+		"",
+		"a b",
+		"a\tb",
+		"a/b",
+		"a\\b",
+		"a?b",
+		"a#b",
+		"a@b",
+		"a,b",
+		"a, b",
+		"a\"b",
+		"a<b",
+		"a>b",
+		"a{b",
+		"a|b",
+		"a^b",
+		"a`b",
+		"b\303\274cher.example",
+		":80",
+		"a:b",
+		"a:80:80",
+		"a:-1",
+		"a:0",
+		"a:65536",
+		"a:99999999999999999999",
+		"a:80 ,",
+		"[::1",
+		"::1",
+		"[]",
+		"[::1]x",
+		"[::1]:x",
+		"[fe80::1%25eth0]",
+		"[v1.a]",
+		"[1.2.3.4]",
+		"[::g]",
+		"[:::]",
+		"a[::1]",
+		"a%2",
+		"a%zz",
+		"a%",
+		"http://a",
+		"[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++)
+		if (request_with_host(hosts[i]) != H1_BAD)
+			fail_msg("taken: \"%s\"", hosts[i]);
+}
+
+/* --- field lines ---------------------------------------------------------- */
+
+static void
+test_malformed_field_lines_are_refused(void **state)
+{
+	static const char *const lines[] = {
+		"X : y\r\n",
+		"X\t: y\r\n",
+		"Transfer-Encoding : chunked\r\n",
+		"Content-Length\t: 5\r\n",
+		": y\r\n",
+		"X\r\n",
+		"no colon at all\r\n",
+		"X y: z\r\n",
+		"X(y): z\r\n",
+		"X\"y: z\r\n",
+		"X\x01y: z\r\n",
+		"X\xc3\xa9: z\r\n",
+		"Aaaaaaaaaaaaaaaa\xc3\xa9: z\r\n",
+		"Aaaaaaa@: z\r\n",
+		"Aaaaaaa[: z\r\n",
+		"Aaaaaaa{: z\r\n",
+		"Aaaaaaa\x1a: z\r\n",
+		"X: a\r\n folded\r\n",
+		"X: a\r\n\tfolded\r\n",
+		" X: a\r\n",
+		"X: a\rb\r\n",
+		"X: a\r\r\n",
+		"X: a\x01\r\n",
+		"X: aaaaaaaaaaaaaaaaaaaaaaa\037aaaaaaaaaaaaaaaaaa\r\n",
+		"X: a\x7f\r\n",
+		"X: \x0b\r\n",
+		"X: \x0c\r\n",
+		"\rX: a\r\n",
+		"X\r: a\r\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		if (request_with(lines[i]) != H1_BAD)
+			fail_msg("taken: \"%s\"", lines[i]);
+}
+
+static void
+test_fold_on_the_first_line_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(request("GET / HTTP/1.1\r\n Host: a\r\n\r\n"), H1_BAD);
+	assert_string_equal(why, "folded field line");
+}
+
+/* Every byte there is, in a name, in a value and in a target. */
+static void
+test_every_byte_is_sorted_rightly(void **state)
+{
+	(void)state;
+	for (int c = 0; c < 256; c++) {
+		char text[128];
+		int n;
+		enum h1_result result;
+		int is_token = c != 0 &&
+			       (strchr("!#$%&'*+-.^_`|~", c) != NULL ||
+				       (c >= '0' && c <= '9') ||
+				       ((c | 0x20) >= 'a' &&
+					       (c | 0x20) <= 'z' && c < 128));
+		int is_text = c == '\t' || (c >= ' ' && c != 0x7f);
+
+		/* A "\n" would end the line and begin another. */
+		if (c == '\n')
+			continue;
+		for (int pad = 0; pad < 17; pad++) {
+			n = snprintf(text, sizeof(text),
+				"GET / HTTP/1.0\r\n%.*s%cb: v\r\n\r\n", pad,
+				"aaaaaaaaaaaaaaaaa", c);
+			result = parse_bytes(
+				text, (size_t)n, &limits, 0, HTTP_GET);
+			/* "aa:b: v" is a field whose value is "b: v". */
+			if (!(c == ':' && pad > 0))
+				assert_int_equal(
+					result, is_token ? H1_OK : H1_BAD);
+			n = snprintf(text, sizeof(text),
+				"GET / HTTP/1.0\r\nX: %.*s%cb\r\n\r\n", pad,
+				"aaaaaaaaaaaaaaaaa", c);
+			result = parse_bytes(
+				text, (size_t)n, &limits, 0, HTTP_GET);
+			assert_int_equal(result, is_text ? H1_OK : H1_BAD);
+			n = snprintf(text, sizeof(text),
+				"GET /%.*s%cb HTTP/1.0\r\n\r\n", pad,
+				"aaaaaaaaaaaaaaaaa", c);
+			result = parse_bytes(
+				text, (size_t)n, &limits, 0, HTTP_GET);
+			assert_int_equal(result, c > ' ' && c < 0x7f && c != '#'
+							 ? H1_OK
+							 : H1_BAD);
+		}
+	}
+}
+
+static void
+test_too_many_fields_make_the_head_long(void **state)
+{
+	static const struct h1_limits three = {16384, 8192, 3};
+	static const char fits[] =
+		"GET / HTTP/1.0\r\nA: 1\r\nB: 2\r\nC: 3\r\n\r\n";
+	static const char over[] =
+		"GET / HTTP/1.0\r\nA: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n\r\n";
+	static const struct h1_limits no_limit = {UINT32_MAX, 8192, UINT32_MAX};
+	char text[4096] = "GET / HTTP/1.0\r\n";
+
+	(void)state;
+	assert_int_equal(
+		parse_bytes(fits, strlen(fits), &three, 0, HTTP_GET), H1_OK);
+	assert_int_equal(parse_bytes(over, strlen(over), &three, 0, HTTP_GET),
+		H1_HEAD_LONG);
+	for (int i = 0; i < MESSAGE_FIELDS_MAX; i++)
+		strcat(text, "A: 1\r\n");
+	strcat(text, "A: 1\r\n\r\n");
+	assert_int_equal(
+		parse_bytes(text, strlen(text), &no_limit, 0, HTTP_GET),
+		H1_HEAD_LONG);
+}
+
+static void
+test_parser_itself_holds_the_head_limit(void **state)
+{
+	static const struct h1_limits tight = {20, 20, 100};
+	static const char text[] = "GET / HTTP/1.0\r\nA: 1\r\n\r\n";
+
+	(void)state;
+	assert_int_equal(
+		h1_parse_request(text, strlen(text), &tight, &message, NULL),
+		H1_HEAD_LONG);
+	assert_int_equal(h1_parse_response(text, strlen(text), &tight, HTTP_GET,
+				 &message, NULL),
+		H1_HEAD_LONG);
+}
+
+static void
+test_name_too_long_for_its_count_is_refused(void **state)
+{
+	static const struct h1_limits wide = {200000, 8192, 100};
+	static char text[70100] = "GET / HTTP/1.0\r\n";
+	size_t n = strlen(text);
+
+	(void)state;
+	memset(text + n, 'a', 70000);
+	memcpy(text + n + 70000, ": v\r\n\r\n", 7);
+	assert_int_equal(
+		parse_bytes(text, n + 70007, &wide, 0, HTTP_GET), H1_BAD);
+}
+
+static void
+test_head_without_its_end_is_refused(void **state)
+{
+	static const char text[] = "GET / HTTP/1.0\r\nA: 1\r\n\r\n";
+
+	(void)state;
+	for (size_t len = 0; len < strlen(text); len++) {
+		char *copy = exact_copy(text, len);
+
+		assert_int_equal(
+			h1_parse_request(copy, len, &limits, &message, NULL),
+			H1_BAD);
+		free(copy);
+	}
+}
+
+/* --- framing of requests -------------------------------------------------- */
+
+static void
+test_content_length_is_the_body(void **state)
+{
+	(void)state;
+	assert_int_equal(request_with("Content-Length: 5\r\n"), H1_OK);
+	assert_int_equal(message.body, BODY_LENGTH);
+	assert_int_equal(message.content_length, 5);
+	assert_int_equal(request_with("Content-Length: 0\r\n"), H1_OK);
+	assert_int_equal(message.body, BODY_LENGTH);
+	assert_int_equal(message.content_length, 0);
+	assert_int_equal(request_with(""), H1_OK);
+	assert_int_equal(message.body, BODY_NONE);
+}
+
+static void
+test_equal_content_lengths_fold_to_one(void **state)
+{
+	(void)state;
+	assert_int_equal(request_with("Content-Length: 5, 5 ,5\r\n"), H1_OK);
+	assert_int_equal(message.content_length, 5);
+	assert_int_equal(
+		request_with("Content-Length: 5\r\nContent-length: 5\r\n"),
+		H1_OK);
+	assert_int_equal(message.content_length, 5);
+	assert_int_equal(
+		request_with("Content-Length: 5\r\nContent-Length: 6\r\n"),
+		H1_BAD);
+	assert_int_equal(request_with("Content-Length: 5, 6\r\n"), H1_BAD);
+}
+
+static void
+test_content_length_that_overflows_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		request_with("Content-Length: 9223372036854775807\r\n"), H1_OK);
+	assert_true(message.content_length == INT64_MAX);
+	assert_int_equal(
+		request_with("Content-Length: 9223372036854775808\r\n"),
+		H1_BAD);
+	assert_int_equal(
+		request_with("Content-Length: 18446744073709551616\r\n"),
+		H1_BAD);
+	assert_int_equal(
+		request_with("Content-Length: 18446744073709551621\r\n"),
+		H1_BAD);
+	assert_int_equal(
+		request_with("Content-Length: 99999999999999999999999\r\n"),
+		H1_BAD);
+}
+
+static void
+test_malformed_content_length_is_refused(void **state)
+{
+	static const char *const values[] = {"", "-5", "+5", "5x", "x", "0x5",
+		"5 5", "5,", ",5", "5,,5", "5;5", "5.0", "1e3", "\"5\"",
+		"\xef\xbc\x95"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "Content-Length: %s\r\n",
+			values[i]);
+		if (request_with(line) != H1_BAD)
+			fail_msg("taken: \"%s\"", values[i]);
+	}
+}
+
+static void
+test_chunked_is_the_one_coding(void **state)
+{
+	(void)state;
+	assert_int_equal(request_with("Transfer-Encoding: chunked\r\n"), H1_OK);
+	assert_int_equal(message.body, BODY_CHUNKED);
+	assert_int_equal(
+		request_with("transfer-encoding: \t CHUNKED \r\n"), H1_OK);
+	assert_int_equal(message.body, BODY_CHUNKED);
+}
+
+static void
+test_length_and_coding_together_are_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(request_with("Content-Length: 5\r\n"
+				      "Transfer-Encoding: chunked\r\n"),
+		H1_BAD);
+	assert_int_equal(request_with("Transfer-Encoding: chunked\r\n"
+				      "Content-Length: 0\r\n"),
+		H1_BAD);
+	assert_int_equal(request_with("Transfer-Encoding: gzip, chunked\r\n"
+				      "Content-Length: 0\r\n"),
+		H1_BAD);
+}
+
+static void
+test_coding_in_http_1_0_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(request("POST / HTTP/1.0\r\n"
+				 "Transfer-Encoding: chunked\r\n\r\n"),
+		H1_BAD);
+}
+
+static void
+test_other_codings_before_chunked_are_not_implemented(void **state)
+{
+	(void)state;
+	assert_int_equal(request_with("Transfer-Encoding: gzip, chunked\r\n"),
+		H1_NOT_IMPLEMENTED);
+	assert_int_equal(request_with("Transfer-Encoding: x;a=b;c=\"d\" ,"
+				      "chunked\r\n"),
+		H1_NOT_IMPLEMENTED);
+	assert_int_equal(request_with("Transfer-Encoding: gzip\r\n"
+				      "Transfer-Encoding: chunked\r\n"),
+		H1_NOT_IMPLEMENTED);
+}
+
+static void
+test_other_uses_of_transfer_encoding_are_refused(void **state)
+{
+	static const char *const values[] = {"", "gzip", "identity",
+		"chunked, chunked", "chunked, gzip", "chunked, gzip, chunked",
+		"xchunked", "chunkedx", "chunked;a=b", "chunked;", ",chunked",
+		"chunked,", "gzip,,chunked", "\"chunked\"", "'chunked'",
+		"chunked chunked", "gzip chunked", "chun ked", "\013chunked",
+		"gzip;, chunked", "gzip;a, chunked", "gzip;=b, chunked",
+		"gzip;a=\"b, chunked", "gz(ip, chunked", "chunked\xa0"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		char line[128];
+
+		snprintf(line, sizeof(line), "Transfer-Encoding: %s\r\n",
+			values[i]);
+		if (request_with(line) != H1_BAD)
+			fail_msg("taken: \"%s\"", values[i]);
+	}
+	assert_int_equal(request_with("Transfer-Encoding: chunked\r\n"
+				      "Transfer-Encoding: chunked\r\n"),
+		H1_BAD);
+	assert_int_equal(request_with("Transfer-Encoding: chunked\r\n"
+				      "Transfer-Encoding: identity\r\n"),
+		H1_BAD);
+	assert_int_equal(request_with("Transfer-Encoding:\r\n"
+				      "Transfer-Encoding: chunked\r\n"),
+		H1_BAD);
+}
+
+/* --- flags ---------------------------------------------------------------- */
+
+static void
+assert_keep_alive(const char *version, const char *connection, int expected)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "GET / HTTP/%s\r\nHost: a\r\n%s\r\n",
+		version, connection);
+	assert_int_equal(request(text), H1_OK);
+	if (message.keep_alive != expected)
+		fail_msg("HTTP/%s with %s", version, connection);
+}
+
+static void
+test_keep_alive_goes_by_version_and_connection(void **state)
+{
+	(void)state;
+	assert_keep_alive("1.1", "", 1);
+	assert_keep_alive("1.1", "Connection: close\r\n", 0);
+	assert_keep_alive("1.1", "Connection: x, CLOSE ,y\r\n", 0);
+	assert_keep_alive("1.1", "Connection: closed\r\n", 1);
+	assert_keep_alive("1.1", "Connection: x\r\nConnection: close\r\n", 0);
+	assert_keep_alive("1.1", "Connection: keep-alive, close\r\n", 0);
+	assert_keep_alive("1.0", "", 0);
+	assert_keep_alive("1.0", "Connection: Keep-Alive\r\n", 1);
+	assert_keep_alive("1.0", "Connection: keep-alive, close\r\n", 0);
+}
+
+static void
+test_upgrade_needs_both_fields_and_1_1(void **state)
+{
+	(void)state;
+	assert_int_equal(request_with("Connection: keep-alive, Upgrade\r\n"
+				      "Upgrade: websocket\r\n"),
+		H1_OK);
+	assert_true(message.has_upgrade);
+	assert_int_equal(request_with("Upgrade: websocket\r\n"), H1_OK);
+	assert_false(message.has_upgrade);
+	assert_int_equal(request_with("Connection: upgrade\r\n"), H1_OK);
+	assert_false(message.has_upgrade);
+	assert_int_equal(request("GET / HTTP/1.0\r\nConnection: upgrade\r\n"
+				 "Upgrade: websocket\r\n\r\n"),
+		H1_OK);
+	assert_false(message.has_upgrade);
+}
+
+static void
+test_continue_is_expected_only_before_a_body(void **state)
+{
+	(void)state;
+	assert_int_equal(request_with("Expect: 100-Continue\r\n"
+				      "Content-Length: 1\r\n"),
+		H1_OK);
+	assert_true(message.expects_continue);
+	assert_int_equal(request_with("Expect: 100-continue\r\n"
+				      "Transfer-Encoding: chunked\r\n"),
+		H1_OK);
+	assert_true(message.expects_continue);
+	assert_int_equal(request_with("Expect: 100-continue\r\n"), H1_OK);
+	assert_false(message.expects_continue);
+	assert_int_equal(request_with("Expect: 100-continue\r\n"
+				      "Content-Length: 0\r\n"),
+		H1_OK);
+	assert_false(message.expects_continue);
+	assert_int_equal(request("POST / HTTP/1.0\r\nContent-Length: 1\r\n"
+				 "Expect: 100-continue\r\n\r\n"),
+		H1_OK);
+	assert_false(message.expects_continue);
+	assert_int_equal(request_with("Expect: something\r\n"
+				      "Content-Length: 1\r\n"),
+		H1_OK);
+	assert_false(message.expects_continue);
+}
+
+static void
+test_cookies_are_found_in_any_cookie_field(void **state)
+{
+	(void)state;
+	assert_int_equal(request_with("Cookie: a=1; b=2\r\n"
+				      "Cookie: c=3; b=4\r\n"),
+		H1_OK);
+	assert_slice(message_find_cookie(&message, SLICE("b")), "2");
+	assert_slice(message_find_cookie(&message, SLICE("c")), "3");
+	assert_null(message_find_cookie(&message, SLICE("B")).ptr);
+	assert_int_equal(request_with(""), H1_OK);
+	assert_null(message_find_cookie(&message, SLICE("b")).ptr);
+}
+
+/* --- responses ------------------------------------------------------------ */
+
+static void
+test_response_is_taken_apart(void **state)
+{
+	(void)state;
+	assert_int_equal(response("HTTP/1.1 404 Not \xe9 Found\r\n"
+				  "Content-Length: 12\r\n\r\n"),
+		H1_OK);
+	assert_int_equal(message.status, 404);
+	assert_span(message.reason, "Not \xe9 Found");
+	assert_int_equal(message.body, BODY_LENGTH);
+	assert_int_equal(message.content_length, 12);
+	assert_true(message.keep_alive);
+	assert_int_equal(response("HTTP/1.1 200 \r\n\r\n"), H1_OK);
+	assert_int_equal(message.reason.len, 0);
+	assert_int_equal(response("HTTP/1.1 200\r\n\r\n"), H1_OK);
+	assert_int_equal(message.reason.len, 0);
+}
+
+static void
+test_malformed_status_lines_are_refused(void **state)
+{
+	static const char *const lines[] = {"HTTP/1.1 099 x", "HTTP/1.1 600 x",
+		"HTTP/1.1 20 x", "HTTP/1.1 2000 x", "HTTP/1.1 2x0 x",
+		"HTTP/1.1  200 x", "HTTP/1.1\t200 x", "HTTP/1.1 200\tx",
+		"HTTP/1.1 200x", "HTTP/1.1 -20 x", "HTTP/1.1 ", "HTTP/1.1",
+		"http/1.1 200 x", "ICY 200 OK", "HTTP/1.x 200 x",
+		"HTTP/1.1 200 a\x01", "HTTP/1.1 200 a\rb", "", "200 OK"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "%s\r\n\r\n", lines[i]);
+		if (response(text) != H1_BAD)
+			fail_msg("taken: \"%s\"", lines[i]);
+	}
+	assert_int_equal(response("HTTP/2.0 200 OK\r\n\r\n"), H1_BAD_VERSION);
+}
+
+static void
+test_response_body_goes_by_method_and_status(void **state)
+{
+	(void)state;
+	assert_int_equal(
+		response_to(HTTP_HEAD,
+			"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"),
+		H1_OK);
+	assert_int_equal(message.body, BODY_NONE);
+	assert_int_equal(message.content_length, 9);
+	assert_true(message.keep_alive);
+	assert_int_equal(
+		response_to(HTTP_HEAD, "HTTP/1.1 200 OK\r\n"
+				       "Transfer-Encoding: chunked\r\n\r\n"),
+		H1_OK);
+	assert_int_equal(message.body, BODY_NONE);
+	assert_int_equal(response("HTTP/1.1 304 x\r\n"
+				  "Content-Length: 9\r\n\r\n"),
+		H1_OK);
+	assert_int_equal(message.body, BODY_NONE);
+	assert_int_equal(response("HTTP/1.1 204 x\r\n"
+				  "Content-Length: 9\r\n\r\n"),
+		H1_OK);
+	assert_int_equal(message.body, BODY_NONE);
+	assert_int_equal(
+		response("HTTP/1.1 103 x\r\nLink: </a>\r\n\r\n"), H1_OK);
+	assert_int_equal(message.body, BODY_NONE);
+	assert_int_equal(response("HTTP/1.1 101 x\r\n"
+				  "Content-Length: 0\r\n\r\n"),
+		H1_OK);
+	assert_int_equal(message.body, BODY_NONE);
+	assert_int_equal(response("HTTP/1.1 200 OK\r\n"
+				  "Transfer-Encoding: chunked\r\n\r\n"),
+		H1_OK);
+	assert_int_equal(message.body, BODY_CHUNKED);
+}
+
+static void
+test_response_without_framing_lasts_until_close(void **state)
+{
+	(void)state;
+	assert_int_equal(response("HTTP/1.1 200 OK\r\n\r\n"), H1_OK);
+	assert_int_equal(message.body, BODY_UNTIL_CLOSE);
+	assert_false(message.keep_alive);
+	assert_int_equal(
+		response_to(HTTP_CONNECT,
+			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"),
+		H1_OK);
+	assert_int_equal(message.body, BODY_UNTIL_CLOSE);
+	assert_int_equal(response_to(HTTP_CONNECT,
+				 "HTTP/1.1 403 x\r\nContent-Length: 5\r\n\r\n"),
+		H1_OK);
+	assert_int_equal(message.body, BODY_LENGTH);
+}
+
+static void
+test_contradicting_response_framing_is_refused(void **state)
+{
+	(void)state;
+	assert_int_equal(response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
+				  "Transfer-Encoding: chunked\r\n\r\n"),
+		H1_BAD);
+	assert_int_equal(
+		response_to(HTTP_HEAD, "HTTP/1.1 200 OK\r\n"
+				       "Content-Length: 5\r\n"
+				       "Transfer-Encoding: chunked\r\n\r\n"),
+		H1_BAD);
+	assert_int_equal(response("HTTP/1.1 204 x\r\n"
+				  "Transfer-Encoding: chunked\r\n\r\n"),
+		H1_BAD);
+	assert_int_equal(response("HTTP/1.1 100 x\r\n"
+				  "Transfer-Encoding: chunked\r\n\r\n"),
+		H1_BAD);
+	assert_int_equal(response("HTTP/1.1 103 x\r\n"
+				  "Content-Length: 5\r\n\r\n"),
+		H1_BAD);
+	assert_int_equal(response("HTTP/1.0 200 OK\r\n"
+				  "Transfer-Encoding: chunked\r\n\r\n"),
+		H1_BAD);
+	assert_int_equal(response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
+				  "Content-Length: 6\r\n\r\n"),
+		H1_BAD);
+	assert_int_equal(response("HTTP/1.1 200 OK\r\n"
+				  "Transfer-Encoding: gzip, chunked\r\n\r\n"),
+		H1_NOT_IMPLEMENTED);
+	assert_int_equal(response("HTTP/1.1 200 OK\r\n"
+				  "Content-Length : 5\r\n\r\n"),
+		H1_BAD);
+}
+
+/* --- every split ---------------------------------------------------------- */
+
+struct outcome {
+	enum h1_result result;
+	size_t head_len;
+	struct message message;
+};
+
+/* As a connection reads: first the bytes up to split, then all, or byte by
+ * byte where split is 0. Each look is at a block of exactly what has come. */
+static void
+read_in_parts(const char *text, size_t split, struct outcome *outcome)
+{
+	size_t len = strlen(text), scanned = 0;
+	size_t at = split ? split : 1;
+
+	memset(outcome, 0, sizeof(*outcome));
+	for (;;) {
+		char *copy = exact_copy(text, at);
+
+		outcome->result = h1_find_end(
+			copy, at, limits.head, &scanned, &outcome->head_len);
+		if (outcome->result == H1_OK)
+			outcome->result =
+				h1_parse_request(copy, outcome->head_len,
+					&limits, &outcome->message, NULL);
+		free(copy);
+		if (outcome->result != H1_PARTIAL || at == len)
+			return;
+		at = split ? len : at + 1;
+	}
+}
+
+static void
+assert_same_outcome(const struct outcome *a, const struct outcome *b)
+{
+	assert_int_equal(a->result, b->result);
+	assert_int_equal(a->head_len, b->head_len);
+	if (a->result != H1_OK)
+		return;
+	assert_int_equal(a->message.n_fields, b->message.n_fields);
+	assert_memory_equal(&a->message.method, &b->message.method,
+		offsetof(struct message, fields) -
+			offsetof(struct message, method));
+	assert_memory_equal(a->message.fields, b->message.fields,
+		a->message.n_fields * sizeof(struct field));
+}
+
+static void
+test_any_split_gives_the_same_result(void **state)
+{
+	static const char *const samples[] = {
+		"GET /assets/app-1a2b.js?x=1 HTTP/1.1\r\nHost: www.example.com"
+		"\r\nUser-Agent: Mozilla/5.0 (X11)\r\nAccept: */*\r\n"
+		"Cookie: perch=0f3a2.1.-.v1; a=b\r\nConnection: keep-alive\r\n"
+		"\r\n",
+		"POST http://b.example/x HTTP/1.1\r\nHost: a\r\n"
+		"Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n"
+		"5\r\nhello\r\n0\r\n\r\n",
+		"GET / HTTP/1.0\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\nX: y\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX : y\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: a\r\nX: y\rz\r\n\r\n",
+		"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+		("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n"
+		 "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"),
+		"GET / HTTP/1.1\r\nHost: a\r\n\r",
+		"\r\n\r\n",
+	};
+	static struct outcome whole, parts;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		read_in_parts(samples[i], strlen(samples[i]), &whole);
+		for (size_t split = 0; split < strlen(samples[i]); split++) {
+			read_in_parts(samples[i], split, &parts);
+			assert_same_outcome(&whole, &parts);
+		}
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_teardown(name, forget)
+		T(test_end_is_found_behind_empty_line),
+		T(test_bare_lf_is_refused_at_once),
+		T(test_head_without_end_within_limit_is_long),
+		T(test_request_line_without_end_within_limit_is_a_long_target),
+		T(test_one_empty_line_is_skipped),
+		T(test_lone_cr_leaves_room_for_the_empty_line),
+		T(test_request_is_taken_apart),
+		T(test_methods_are_known_by_exact_name),
+		T(test_malformed_request_lines_are_refused),
+		T(test_nul_in_target_is_refused),
+		T(test_http_0_9_is_bad_and_other_majors_are_another_version),
+		T(test_later_minor_versions_are_read_as_1_1),
+		T(test_absolute_form_wins_over_host),
+		T(test_absolute_form_still_needs_a_good_host),
+		T(test_malformed_absolute_forms_are_refused),
+		T(test_asterisk_is_for_options_alone),
+		T(test_authority_form_is_for_connect_alone),
+		T(test_target_over_its_limit_is_told_apart),
+		T(test_http_1_1_needs_exactly_one_host),
+		T(test_good_hosts_are_taken),
+		T(test_malformed_hosts_are_refused),
+		T(test_malformed_field_lines_are_refused),
+		T(test_fold_on_the_first_line_is_refused),
+		T(test_every_byte_is_sorted_rightly),
+		T(test_too_many_fields_make_the_head_long),
+		T(test_parser_itself_holds_the_head_limit),
+		T(test_name_too_long_for_its_count_is_refused),
+		T(test_head_without_its_end_is_refused),
+		T(test_content_length_is_the_body),
+		T(test_equal_content_lengths_fold_to_one),
+		T(test_content_length_that_overflows_is_refused),
+		T(test_malformed_content_length_is_refused),
+		T(test_chunked_is_the_one_coding),
+		T(test_length_and_coding_together_are_refused),
+		T(test_coding_in_http_1_0_is_refused),
+		T(test_other_codings_before_chunked_are_not_implemented),
+		T(test_other_uses_of_transfer_encoding_are_refused),
+		T(test_keep_alive_goes_by_version_and_connection),
+		T(test_upgrade_needs_both_fields_and_1_1),
+		T(test_continue_is_expected_only_before_a_body),
+		T(test_cookies_are_found_in_any_cookie_field),
+		T(test_response_is_taken_apart),
+		T(test_malformed_status_lines_are_refused),
+		T(test_response_body_goes_by_method_and_status),
+		T(test_response_without_framing_lasts_until_close),
+		T(test_contradicting_response_framing_is_refused),
+		T(test_any_split_gives_the_same_result),
+#undef T
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
