@@ -347,7 +347,7 @@ run_action(struct call *call, int (*run)(const struct call *call))
 static struct api_answer
 wrong_method(const struct call *call, const char *allow)
 {
-	api_write_error(call->out, "this path takes %s", allow);
+	api_write_error(call->out, "this path takes only %s", allow);
 	return (struct api_answer){NOT_ALLOWED, allow};
 }
 
@@ -364,15 +364,15 @@ answer_service(struct call *call, struct slice rest)
 	call->service = snapshot_find_service(call->snapshot, name);
 	if (call->service == NULL)
 		return (struct api_answer){unknown_service(call, name), NULL};
-	if (slash == NULL && call->request->is_post)
-		return wrong_method(call, "GET");
+	if (slash == NULL && call->request->method != API_GET)
+		return wrong_method(call, "GET, HEAD");
 	if (slash == NULL)
 		return (struct api_answer){show_service(call), NULL};
 	action = (struct slice){slash + 1, rest.len - name.len - 1};
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
 		if (!slice_equal(action, slice_from_string(actions[i].name)))
 			continue;
-		if (!call->request->is_post)
+		if (call->request->method != API_POST)
 			return wrong_method(call, "POST");
 		return (struct api_answer){
 			run_action(call, actions[i].run), NULL};
@@ -397,8 +397,8 @@ api_answer(const struct api *api, const struct api_request *request,
 		return (struct api_answer){no_such_path(&call), NULL};
 	rest.ptr += prefix.len;
 	rest.len -= prefix.len;
-	if (rest.len == 0 && request->is_post)
-		return wrong_method(&call, "GET");
+	if (rest.len == 0 && request->method != API_GET)
+		return wrong_method(&call, "GET, HEAD");
 	if (rest.len == 0)
 		return (struct api_answer){list_services(&call), NULL};
 	if (rest.ptr[0] != '/')

@@ -15,8 +15,6 @@
 #ifndef PERCH_ADMIN_API_H
 #define PERCH_ADMIN_API_H
 
-#include <stdbool.h>
-
 #include "admin/stats.h"
 #include "base/slice.h"
 #include "proxy/control.h"
@@ -31,15 +29,21 @@ struct api {
 	const struct stats *stats;
 };
 
+enum api_method {
+	API_GET, /* and HEAD */
+	API_POST,
+	API_OTHER,
+};
+
 struct api_request {
-	bool is_post; /* else GET */
+	enum api_method method;
 	struct slice path;
 	struct slice body;
 };
 
 struct api_answer {
 	int status;
-	const char *allow; /* the method that would do, for 405 */
+	const char *allow; /* the methods that would do, for 405 */
 };
 
 /* Writes the body to out. */

@@ -43,14 +43,14 @@ open_tcp(const char *text, struct error *error)
 	int fd;
 
 	if (!address_split(slice_from_string(text), 0, host, &port)) {
-		error_set(error, "admin: \"%s\" is no HOST:PORT", text);
+		error_set(error, "admin.bind: \"%s\" is no HOST:PORT", text);
 		return -1;
 	}
 	name = strcmp(host, "localhost") == 0 ? SLICE("127.0.0.1")
 					      : slice_from_string(host);
 	if (!address_parse_ip(name, port, &address)) {
 		error_set(error,
-			"admin: \"%s\": only an IP address, localhost or "
+			"admin.bind: \"%s\": only an IP address, localhost or "
 			"unix:PATH can be bound",
 			text);
 		return -1;
@@ -60,7 +60,7 @@ open_tcp(const char *text, struct error *error)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) <
 			0 ||
 		bind(fd, &address.any, address_len(&address)) < 0) {
-		error_set(error, "admin: can't bind %s: %s", text,
+		error_set(error, "can't bind the admin server to %s: %s", text,
 			strerror(errno));
 		if (fd >= 0)
 			close(fd);
@@ -115,7 +115,7 @@ open_unix(const char *text, struct bind *out, struct error *error)
 
 	if (*path == '\0' || strlen(path) >= sizeof(address.sun_path)) {
 		error_set(error,
-			"admin: \"%s\": the path must have 1 to %zu "
+			"admin.bind: \"%s\": the path must have 1 to %zu "
 			"bytes",
 			text, sizeof(address.sun_path) - 1);
 		return -1;
@@ -126,7 +126,7 @@ open_unix(const char *text, struct bind *out, struct error *error)
 	 * the chmod() then takes back what the umask took. */
 	if (fd < 0 || fchmod(fd, SOCKET_MODE) < 0 || !bind_path(fd, &address) ||
 		chmod(path, SOCKET_MODE) < 0 || lstat(path, &info) < 0) {
-		error_set(error, "admin: can't bind %s: %s", text,
+		error_set(error, "can't bind the admin server to %s: %s", text,
 			strerror(errno));
 		if (fd >= 0)
 			close(fd);
@@ -170,8 +170,8 @@ bind_open(struct event_base *base, const char *text, struct error *error)
 	return bind;
 
 fail_listen:
-	error_set(
-		error, "admin: can't listen on %s: %s", text, strerror(errno));
+	error_set(error, "the admin server can't listen on %s: %s", text,
+		strerror(errno));
 	close(fd);
 fail:
 	bind_close(bind);

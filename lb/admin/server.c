@@ -1,5 +1,6 @@
 #include "admin/server.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -70,6 +71,20 @@ reason_of(int status)
 	return "Error";
 }
 
+/* evhttp would send a body in answer to HEAD, which takes none (RFC 9110
+ * 9.3.2) and would read it as the next answer. */
+static void
+leave_out_body(struct evhttp_request *req)
+{
+	struct evbuffer *body = evhttp_request_get_output_buffer(req);
+	size_t len = evbuffer_get_length(body);
+	char length[24];
+
+	snprintf(length, sizeof(length), "%zu", len);
+	add_header(req, "Content-Length", length);
+	evbuffer_drain(body, len);
+}
+
 /* Sends what is in the request's output buffer. */
 static void
 reply(struct evhttp_request *req, int status, const char *content_type)
@@ -77,6 +92,8 @@ reply(struct evhttp_request *req, int status, const char *content_type)
 	add_header(req, "Content-Type", content_type);
 	add_header(req, "Cache-Control", "no-store");
 	add_header(req, "X-Content-Type-Options", "nosniff");
+	if (evhttp_request_get_command(req) == EVHTTP_REQ_HEAD)
+		leave_out_body(req);
 	evhttp_send_reply(req, status, reason_of(status), NULL);
 }
 
@@ -157,12 +174,18 @@ is_json(struct evhttp_request *req)
 
 /* --- requests -------------------------------------------------------------- */
 
-static bool
-is_get(struct evhttp_request *req)
+static enum api_method
+method_of(struct evhttp_request *req)
 {
-	enum evhttp_cmd_type method = evhttp_request_get_command(req);
-
-	return method == EVHTTP_REQ_GET || method == EVHTTP_REQ_HEAD;
+	switch (evhttp_request_get_command(req)) {
+	case EVHTTP_REQ_GET:
+	case EVHTTP_REQ_HEAD:
+		return API_GET;
+	case EVHTTP_REQ_POST:
+		return API_POST;
+	default:
+		return API_OTHER;
+	}
 }
 
 static void
@@ -204,16 +227,12 @@ answer_api(struct door *door, struct evhttp_request *req, struct slice path)
 	struct api_request request = {.path = path};
 	struct api_answer answer;
 
-	request.is_post = evhttp_request_get_command(req) == EVHTTP_REQ_POST;
-	if (!request.is_post && !is_get(req)) {
-		reply_not_allowed(req, "GET, POST");
-		return;
-	}
-	if (request.is_post && !is_origin_fine(req)) {
+	request.method = method_of(req);
+	if (request.method == API_POST && !is_origin_fine(req)) {
 		reply_error(req, 403, "this Origin may not ask for that");
 		return;
 	}
-	if (request.is_post && !is_json(req)) {
+	if (request.method == API_POST && !is_json(req)) {
 		reply_error(
 			req, 415, "the Content-Type must be " API_CONTENT_TYPE);
 		return;
@@ -259,7 +278,7 @@ answer(struct evhttp_request *req, void *arg)
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
 		if (strcmp(path, pages[i].path) != 0)
 			continue;
-		if (is_get(req))
+		if (method_of(req) == API_GET)
 			pages[i].answer(door, req);
 		else
 			reply_not_allowed(req, "GET, HEAD");
@@ -372,7 +391,7 @@ admin_rebind(struct admin *admin, struct error *error)
 		opened = bind;
 		if (!bind_serve(bind, bind->is_unix ? admin->unix_path.http
 						    : admin->tcp.http)) {
-			error_set(error, "admin: out of memory");
+			error_set(error, "no memory for the admin server");
 			goto fail;
 		}
 	}
@@ -405,7 +424,7 @@ admin_new(struct event_base *base, struct control *control, struct error *error)
 	if (!open_door(&admin->tcp, admin) ||
 		!open_door(&admin->unix_path, admin) || admin->timer == NULL ||
 		event_add(admin->timer, &interval) < 0) {
-		error_set(error, "admin: out of memory");
+		error_set(error, "no memory for the admin server");
 		goto fail;
 	}
 	if (!admin_rebind(admin, error))
