@@ -107,20 +107,3 @@ tests_unit_test_stats_SOURCES = tests/unit/test_stats.c \
 	tests/unit/admin_world.h
 tests_unit_test_stats_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stats_LDADD = $(unit_libs)
-
-unit_tests += tests/unit/test_metrics
-tests_unit_test_metrics_SOURCES = tests/unit/test_metrics.c \
-	tests/unit/admin_world.h
-tests_unit_test_metrics_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_metrics_LDADD = $(unit_libs)
-
-unit_tests += tests/unit/test_percent
-tests_unit_test_percent_SOURCES = tests/unit/test_percent.c
-tests_unit_test_percent_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_percent_LDADD = $(unit_libs)
-
-unit_tests += tests/unit/test_stats
-tests_unit_test_stats_SOURCES = tests/unit/test_stats.c \
-	tests/unit/admin_world.h
-tests_unit_test_stats_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_stats_LDADD = $(unit_libs)
