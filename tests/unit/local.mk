@@ -56,10 +56,23 @@ tests_unit_test_address_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_address_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_config
-tests_unit_test_config_SOURCES = tests/unit/test_config.c
-tests_unit_test_config_CPPFLAGS = $(unit_cppflags) \
-	-DCONF_DIR='"$(srcdir)/conf"'
+tests_unit_test_config_SOURCES = tests/unit/test_config.c \
+	tests/unit/config_parse.h
+tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_config_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_config_errors
+tests_unit_test_config_errors_SOURCES = tests/unit/test_config_errors.c \
+	tests/unit/config_parse.h
+tests_unit_test_config_errors_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_config_errors_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_schema
+tests_unit_test_schema_SOURCES = tests/unit/test_schema.c \
+	tests/unit/config_parse.h
+tests_unit_test_schema_CPPFLAGS = $(unit_cppflags) \
+	-DCONF_DIR='"$(srcdir)/conf"'
+tests_unit_test_schema_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_log
 tests_unit_test_log_SOURCES = tests/unit/test_log.c
@@ -76,8 +89,15 @@ tests_unit_test_h1_body_SOURCES = tests/unit/test_h1_body.c tests/unit/exact.h
 tests_unit_test_h1_body_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_h1_body_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_h1_framing
+tests_unit_test_h1_framing_SOURCES = tests/unit/test_h1_framing.c \
+	tests/unit/exact.h tests/unit/head.h
+tests_unit_test_h1_framing_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_h1_framing_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_h1_parse
-tests_unit_test_h1_parse_SOURCES = tests/unit/test_h1_parse.c tests/unit/exact.h
+tests_unit_test_h1_parse_SOURCES = tests/unit/test_h1_parse.c \
+	tests/unit/exact.h tests/unit/head.h
 tests_unit_test_h1_parse_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_h1_parse_LDADD = $(unit_libs)
 
