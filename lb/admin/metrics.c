@@ -225,10 +225,13 @@ add_details(struct writer *writer, const struct view_counters *counters)
 	add_u64(writer, RETRIES, counters->retries);
 }
 
+/* An endpoint that only ever refused connections ended no request: what it
+ * did are the retries. */
 static bool
 has_counted(const struct view_counters *counters)
 {
-	return counters->requests > 0 || counters->in_flight > 0;
+	return counters->requests > 0 || counters->in_flight > 0 ||
+	       counters->connects > 0 || counters->retries > 0;
 }
 
 static void

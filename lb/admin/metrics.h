@@ -3,7 +3,7 @@
  *
  * Written on the control thread from the snapshot in force: one walk over its
  * services, linear in what there is to say. What was never asked says little:
- * an endpoint without a request has no samples by class or kind of error, a
+ * an endpoint without traffic has no samples by class or kind of error, a
  * version without one no histogram, so that ten thousand idle services stay
  * cheap to scrape.
  */

@@ -107,6 +107,16 @@ test_what_was_never_asked_says_little(void **state)
 }
 
 static void
+test_an_endpoint_that_only_refuses_shows_its_retries(void **state)
+{
+	meter_add(&world.a->meters[0].connects, 4);
+	meter_add(&world.a->meters[0].retries, 4);
+	scrape();
+	assert_true(value_of("perch_requests_total" A "}") == 0);
+	assert_true(value_of("perch_retries_total" A "}") == 4);
+}
+
+static void
 test_a_request_without_endpoint_is_shown(void **state)
 {
 	meter_add(&world.v2->meters[1].requests, 1);
@@ -253,6 +263,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_workers_are_added_up),
 		TEST(test_what_was_never_asked_says_little),
+		TEST(test_an_endpoint_that_only_refuses_shows_its_retries),
 		TEST(test_a_request_without_endpoint_is_shown),
 		TEST(test_histograms_are_cumulative_and_agree_with_their_count),
 		TEST(test_shares_follow_the_release),
