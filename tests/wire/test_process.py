@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from perchtest import PATIENCE, RawClient, wait_for
+from perchtest import PATIENCE, RawClient, respond, wait_for
 from perchtest.perch import program, sanitizer_environment
 
 
@@ -207,8 +207,8 @@ def test_reload_swaps_a_good_file_in(start, backends):
     perch = start({"web": one}, workers=2)
     assert _body(perch) == b"one"
     perch.change({"web": two})
-    perch.reload(lambda: _body(perch) == b"two")
-    assert {_body(perch) for _ in range(20)} == {b"two"}
+    # Each worker takes it over by itself, a moment after the other.
+    perch.reload(lambda: {_body(perch) for _ in range(20)} == {b"two"})
 
 
 def test_reload_reaches_open_connections(start, backends):
@@ -225,7 +225,8 @@ def test_reload_spares_a_running_request(start, backends):
     one, two = backends("one", "two")
     release = threading.Event()
     perch = start({"web": one})
-    one.play(_held(release))
+    # Others may ask it before the reload is done.
+    one.play(_held(release), respond(b"one"))
     with RawClient(perch.port) as client:
         client.send_request()
         one.wait_heads(1)

@@ -38,6 +38,11 @@ def program(name="perch"):
     return os.path.join(folder, name)
 
 
+def is_thread_sanitized():
+    with open(program(), "rb") as file:
+        return b"__tsan_init" in file.read()
+
+
 def free_port():
     """A port that nothing listens on, outside the range that the kernel
     gives to outgoing connections, so that it stays free."""
