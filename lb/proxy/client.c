@@ -54,6 +54,7 @@ struct client {
 	bool is_closing : 1; /* when what is owed has been sent */
 	bool is_raw : 1;     /* a tunnel */
 	bool is_advancing : 1;
+	bool has_skipped : 1; /* the one empty line that is forgiven */
 };
 
 /* What is thrown away of a refused request, at most, before the close. */
@@ -158,6 +159,7 @@ begin_exchange(struct client *client)
 	client->exchange = exchange;
 	client->state = CLIENT_BUSY;
 	client->is_served = true;
+	client->has_skipped = false;
 	client->scanned = 0;
 	timeout_stop(&client->timeout);
 	return exchange;
@@ -270,13 +272,17 @@ next_request(struct client *client)
 	const char *why = "head too large";
 	size_t scanned = client->scanned;
 	size_t head_len = 0;
+	size_t skipped;
 	const char *head;
 
 	if (in == NULL || buffer_len(in) == 0)
 		return false;
-	if (scanned == 0)
-		in->start += (uint32_t)h1_skip_empty_lines(
+	if (scanned == 0 && !client->has_skipped) {
+		skipped = h1_skip_empty_lines(
 			in->data + in->start, buffer_len(in));
+		in->start += (uint32_t)skipped;
+		client->has_skipped = skipped > 0;
+	}
 	head = in->data + in->start;
 	h1_limits.head = (uint32_t)limits(client)->head;
 	h1_limits.target = (uint32_t)limits(client)->target;
