@@ -365,6 +365,8 @@ retry(struct exchange *exchange, enum meter_error error)
 		return false;
 	meter = &exchange->target->meters[exchange->shard->index];
 	meter_add(&meter->retries, 1);
+	/* The client won't notice, but the endpoint did fail. */
+	meter_add(&meter->errors[error], 1);
 	exchange->has_retried = true;
 	exchange->is_upstream_deaf = false;
 	if (exchange->is_replayable) {
