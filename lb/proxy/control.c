@@ -1,32 +1,22 @@
 #include "proxy/control.h"
 
 #include <event2/event.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "net/listener.h"
+#include "proxy/bindings.h"
 #include "proxy/privileges.h"
+#include "proxy/releases.h"
 #include "proxy/resolver.h"
 #include "proxy/shard.h"
-#include "release/state_file.h"
 
 /* How often draining looks whether it is over. */
 #define DRAIN_TICK_US 20000
 #define WORKERS_MAX 256
-
-/* One address with a socket for each worker. */
-struct binding {
-	struct address address;
-	int *fds;
-	bool is_wanted;
-	struct binding *next;
-};
 
 struct control {
 	struct event_base *base;
@@ -41,9 +31,8 @@ struct control {
 	struct snapshot *retired;  /* freed when no worker holds them */
 	struct config *coming;     /* a reload's, while names are resolved */
 	bool is_reload_due;        /* asked for while one was coming */
-	struct binding *bindings;
-	struct access_log *access_log;
-	struct state_file *state_file;
+	struct bindings bindings;
+	struct releases releases;
 	struct resolver *resolver;
 	struct event *tick; /* each second */
 
@@ -78,247 +67,6 @@ load(const char *path)
 	log_report(&report);
 	config_report_free(&report);
 	return config;
-}
-
-/* --- listeners ----------------------------------------------------------------------- */
-
-static void
-close_binding(struct binding *binding, unsigned n_workers)
-{
-	unsigned i;
-
-	for (i = 0; i < n_workers; i++)
-		if (binding->fds[i] >= 0)
-			close(binding->fds[i]);
-	free(binding->fds);
-	free(binding);
-}
-
-static struct binding *
-find_binding(struct control *control, const struct address *address)
-{
-	struct binding *binding;
-
-	for (binding = control->bindings; binding != NULL;
-		binding = binding->next)
-		if (address_equal(&binding->address, address))
-			return binding;
-	return NULL;
-}
-
-static struct binding *
-open_binding(struct control *control, const struct address *address,
-	struct error *error)
-{
-	struct binding *binding = memory_zalloc(sizeof(*binding));
-	unsigned i;
-
-	binding->address = *address;
-	binding->fds = memory_zalloc_array(
-		control->n_workers, sizeof(*binding->fds));
-	for (i = 0; i < control->n_workers; i++)
-		binding->fds[i] = -1;
-	for (i = 0; i < control->n_workers; i++) {
-		binding->fds[i] = listener_open(address, error);
-		if (binding->fds[i] < 0) {
-			close_binding(binding, control->n_workers);
-			return NULL;
-		}
-	}
-	return binding;
-}
-
-/* Opens what config has and control hasn't; all or nothing. */
-static bool
-open_new_bindings(struct control *control, const struct config *config,
-	struct binding **opened, struct error *error)
-{
-	struct binding *binding;
-	size_t i;
-
-	*opened = NULL;
-	for (i = 0; i < config->n_listeners; i++) {
-		if (find_binding(control, &config->listeners[i].bind) != NULL)
-			continue;
-		binding = open_binding(
-			control, &config->listeners[i].bind, error);
-		if (binding == NULL)
-			goto fail;
-		binding->next = *opened;
-		*opened = binding;
-	}
-	return true;
-fail:
-	while ((binding = *opened) != NULL) {
-		*opened = binding->next;
-		close_binding(binding, control->n_workers);
-	}
-	return false;
-}
-
-struct socket_message {
-	struct shard *shard;
-	int fd;
-};
-
-static void
-run_listen(void *arg)
-{
-	struct socket_message *message = arg;
-
-	shard_listen(message->shard, message->fd);
-	free(message);
-}
-
-static void
-run_unlisten(void *arg)
-{
-	struct socket_message *message = arg;
-
-	shard_unlisten(message->shard, message->fd);
-	free(message);
-}
-
-static void
-post_sockets(struct control *control, const struct binding *binding,
-	worker_message_fn *run)
-{
-	struct socket_message *message;
-	unsigned i;
-
-	for (i = 0; i < control->n_workers; i++) {
-		message = memory_zalloc(sizeof(*message));
-		message->shard = control->shards[i];
-		message->fd = binding->fds[i];
-		worker_post(&control->shards[i]->worker, run, message);
-	}
-}
-
-/* The workers own the sockets from here on; these are only their numbers. */
-static void
-add_bindings(struct control *control, struct binding *opened)
-{
-	struct binding *binding;
-
-	while ((binding = opened) != NULL) {
-		opened = binding->next;
-		post_sockets(control, binding, run_listen);
-		binding->next = control->bindings;
-		control->bindings = binding;
-	}
-}
-
-static bool
-config_has(const struct config *config, const struct address *address)
-{
-	size_t i;
-
-	for (i = 0; i < config->n_listeners; i++)
-		if (address_equal(&config->listeners[i].bind, address))
-			return true;
-	return false;
-}
-
-static void
-drop_bindings(struct control *control, const struct config *config)
-{
-	struct binding **at = &control->bindings;
-	struct binding *binding;
-
-	while ((binding = *at) != NULL) {
-		if (config_has(config, &binding->address)) {
-			at = &binding->next;
-			continue;
-		}
-		*at = binding->next;
-		post_sockets(control, binding, run_unlisten);
-		free(binding->fds);
-		free(binding);
-	}
-}
-
-/* --- state ------------------------------------------------------------------------------ */
-
-static bool
-save_service(struct control *control, const struct registry_service *service,
-	struct error *error)
-{
-	struct release_saved saved;
-
-	if (control->state_file == NULL)
-		return true;
-	release_save(&service->release, &saved);
-	state_file_put(control->state_file, &saved);
-	release_saved_free(&saved);
-	return state_file_write(control->state_file, error);
-}
-
-static void
-save_all(struct control *control)
-{
-	struct registry_service *service;
-	struct release_saved saved;
-	struct error error;
-
-	if (control->state_file == NULL)
-		return;
-	for (service = control->registry.services; service != NULL;
-		service = service->next) {
-		/* One that only a refused reload knew has no state. */
-		if (service->release.config_stable[0] == '\0')
-			continue;
-		release_save(&service->release, &saved);
-		state_file_put(control->state_file, &saved);
-		release_saved_free(&saved);
-	}
-	if (!state_file_write(control->state_file, &error))
-		log_error("%s", error.message);
-}
-
-static bool
-open_state(struct control *control, const char *dir, struct error *error)
-{
-	if (dir == NULL)
-		return true;
-	error->message[0] = '\0';
-	control->state_file = state_file_open(dir, error);
-	if (control->state_file == NULL)
-		return false;
-	if (error->message[0] != '\0')
-		log_error("%s", error->message);
-	return true;
-}
-
-static void
-adopt_service(struct control *control, const struct config_service *config)
-{
-	struct registry_service *service =
-		registry_service(&control->registry, config->name);
-	struct release_config release_config = {
-		.stable = config->stable,
-		.n_versions = config->n_versions,
-		.drain_ns = config->drain_ns,
-		.rescue_for_ns = RELEASE_RESCUE_FOR_NS,
-	};
-	const char **names =
-		memory_zalloc_array(config->n_versions, sizeof(*names));
-	struct release_saved saved;
-	struct error note = {""};
-	bool has_saved;
-	size_t i;
-
-	for (i = 0; i < config->n_versions; i++)
-		names[i] = config->versions[i].name;
-	release_config.versions = names;
-	has_saved = control->state_file != NULL &&
-		    state_file_get(control->state_file, config->name, &saved);
-	release_adopt(&service->release, &release_config,
-		has_saved ? &saved : NULL, clock_wall_ns(), &note);
-	if (note.message[0] != '\0')
-		log_warn("service %s: %s", config->name, note.message);
-	if (has_saved)
-		release_saved_free(&saved);
-	free(names);
 }
 
 /* --- snapshots ---------------------------------------------------------------------------- */
@@ -409,7 +157,7 @@ put_in_force(struct control *control, struct config *config,
 	size_t j;
 
 	for (j = 0; j < config->n_services; j++)
-		adopt_service(control, &config->services[j]);
+		releases_adopt(&control->releases, &config->services[j]);
 	snapshot = snapshot_build(config, &control->registry, access_log);
 	atomic_store(&snapshot->n_holders, control->n_workers);
 	if (control->snapshot != NULL) {
@@ -423,7 +171,7 @@ put_in_force(struct control *control, struct config *config,
 		message->snapshot = snapshot;
 		worker_post(&control->shards[i]->worker, run_adopt, message);
 	}
-	save_all(control);
+	releases_save(&control->releases);
 	control->reloads.last_wall_ns = clock_wall_ns();
 }
 
@@ -518,6 +266,8 @@ make_shards(struct control *control, struct error *error)
 
 	control->shards =
 		memory_zalloc_array(control->n_workers, sizeof(struct shard *));
+	control->bindings.shards = control->shards;
+	control->bindings.n_workers = control->n_workers;
 	for (i = 0; i < control->n_workers; i++) {
 		control->shards[i] = shard_new(i, &control->registry,
 			on_released, control, error);
@@ -544,12 +294,13 @@ control_new(struct event_base *base, const char *config_path)
 	control->n_workers = count_workers(config);
 	registry_init(&control->registry, control->n_workers);
 	if (!make_shards(control, &error) ||
-		!open_new_bindings(control, config, &opened, &error)) {
+		!bindings_prepare(
+			&control->bindings, config, &opened, &error)) {
 		log_error("%s", error.message);
 		control_free(control);
 		return NULL;
 	}
-	add_bindings(control, opened);
+	bindings_commit(&control->bindings, config, opened);
 	return control;
 }
 
@@ -557,16 +308,9 @@ static void
 on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct control *control = arg;
-	struct registry_service *service;
-	bool has_changed = false;
 
 	free_retired(control);
-	for (service = control->registry.services; service != NULL;
-		service = service->next)
-		if (release_expire(&service->release, clock_wall_ns()))
-			has_changed = true;
-	if (has_changed)
-		save_all(control);
+	releases_expire(&control->releases);
 }
 
 static void
@@ -619,7 +363,8 @@ control_start(struct control *control, struct error *error)
 	check_descriptors(config);
 	if (!privileges_drop(config->user, config->state_dir, error) ||
 		!log_open(config->log.target, config->log.level, error) ||
-		!open_state(control, config->state_dir, error) ||
+		!releases_open(&control->releases, &control->registry,
+			config->state_dir, error) ||
 		!take_access_log(control, config, &access_log, error))
 		return false;
 	control->resolver = resolver_new(control->base, on_resolved, control);
@@ -670,27 +415,22 @@ swap_in(struct control *control, struct config *config)
 	struct binding *opened;
 	struct error error;
 
-	if (!open_new_bindings(control, config, &opened, &error)) {
+	if (!bindings_prepare(
+			&control->bindings, config, &opened, &error)) {
 		refuse_reload(control, error.message);
 		config_free(config);
 		return;
 	}
 	if (!log_open(config->log.target, config->log.level, &error) ||
 		!take_access_log(control, config, &access_log, &error)) {
-		while (opened != NULL) {
-			struct binding *next = opened->next;
-
-			close_binding(opened, control->n_workers);
-			opened = next;
-		}
+		bindings_discard(&control->bindings, opened);
 		refuse_reload(control, error.message);
 		config_free(config);
 		return;
 	}
 	warn_of_fixed(control->snapshot->config, config);
 	put_in_force(control, config, access_log);
-	add_bindings(control, opened);
-	drop_bindings(control, config);
+	bindings_commit(&control->bindings, config, opened);
 	control->reloads.done++;
 	log_info("reloaded: %zu services", config->n_services);
 }
@@ -808,18 +548,6 @@ control_drain(struct control *control, void (*done)(void *arg), void *arg)
 		done(arg);
 }
 
-static void
-free_bindings(struct control *control)
-{
-	struct binding *binding;
-
-	while ((binding = control->bindings) != NULL) {
-		control->bindings = binding->next;
-		free(binding->fds);
-		free(binding);
-	}
-}
-
 void
 control_free(struct control *control)
 {
@@ -840,15 +568,14 @@ control_free(struct control *control)
 		control->retired = control->snapshot;
 	}
 	free_retired(control);
-	free_bindings(control);
+	bindings_free(&control->bindings);
 	if (control->resolver != NULL)
 		resolver_free(control->resolver);
 	if (control->tick != NULL)
 		event_free(control->tick);
 	if (control->drain_tick != NULL)
 		event_free(control->drain_tick);
-	if (control->state_file != NULL)
-		state_file_close(control->state_file);
+	releases_close(&control->releases);
 	if (control->coming != NULL)
 		config_free(control->coming);
 	registry_free(&control->registry);
@@ -888,114 +615,34 @@ control_reloads(const struct control *control)
 	return control->reloads;
 }
 
-static const struct snapshot_service *
-find_service(
-	const struct control *control, const char *name, struct error *error)
-{
-	const struct snapshot_service *service = snapshot_find_service(
-		control->snapshot, slice_from_string(name));
-
-	if (service == NULL)
-		error_set(error, "no service \"%s\"", name);
-	return service;
-}
-
-static bool
-has_version(const struct snapshot_service *service, const char *name,
-	struct error *error)
-{
-	char known[512] = "";
-	size_t len = 0;
-	size_t i;
-
-	if (snapshot_find_version(service, slice_from_string(name)) >= 0)
-		return true;
-	for (i = 0; i < service->n_versions && len < sizeof(known) - 70; i++)
-		len += (size_t)snprintf(known + len, sizeof(known) - len,
-			"%s%.*s", i > 0 ? ", " : "",
-			(int)service->versions[i].name.len,
-			service->versions[i].name.ptr);
-	error_set(error, "service %.*s has no version \"%s\" (it has: %s)",
-		(int)service->name.len, service->name.ptr, name, known);
-	return false;
-}
-
-/* The word is in force; it must also outlive a restart. */
-static bool
-conclude(struct control *control, const struct snapshot_service *service,
-	const char *word, struct error *error)
-{
-	struct release_cell cell;
-	const struct release_record *record =
-		release_read(&service->registry->release, &cell);
-	struct error cause;
-
-	log_info("service %s: %s: stable %s, candidate %s, share %u.%02u %%",
-		service->registry->name, word, record->stable->name,
-		cell.state == RELEASE_RUNNING ? record->candidate->name : "-",
-		cell.share_bp / 100, cell.share_bp % 100);
-	if (save_service(control, service->registry, &cause))
-		return true;
-	log_error("%s", cause.message);
-	error_set(error, "in force, but would not survive a restart: %s",
-		cause.message);
-	return false;
-}
-
 bool
-control_release_start(struct control *control, const char *service_name,
+control_release_start(struct control *control, const char *service,
 	const char *version, uint16_t share_bp, struct error *error)
 {
-	const struct snapshot_service *service =
-		find_service(control, service_name, error);
-	uint64_t seed;
-
-	if (service == NULL || !has_version(service, version, error))
-		return false;
-	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
-		error_set(error, "no random numbers to be had");
-		return false;
-	}
-	return release_start(&service->registry->release, version, share_bp,
-		       seed, clock_wall_ns(), error) &&
-	       conclude(control, service, "release started", error);
+	return releases_start(&control->releases, control->snapshot, service,
+		version, share_bp, error);
 }
 
 bool
-control_release_set_share(struct control *control, const char *service_name,
+control_release_set_share(struct control *control, const char *service,
 	uint16_t share_bp, struct error *error)
 {
-	const struct snapshot_service *service =
-		find_service(control, service_name, error);
-
-	return service != NULL &&
-	       release_set_share(
-		       &service->registry->release, share_bp, error) &&
-	       conclude(control, service, "share set", error);
+	return releases_set_share(&control->releases, control->snapshot,
+		service, share_bp, error);
 }
 
 bool
-control_release_promote(struct control *control, const char *service_name,
-	struct error *error)
+control_release_promote(
+	struct control *control, const char *service, struct error *error)
 {
-	const struct snapshot_service *service =
-		find_service(control, service_name, error);
-
-	return service != NULL &&
-	       release_promote(&service->registry->release, clock_wall_ns(),
-		       error) &&
-	       conclude(control, service, "promoted", error);
+	return releases_promote(
+		&control->releases, control->snapshot, service, error);
 }
 
 bool
-control_release_rollback(struct control *control, const char *service_name,
-	struct error *error)
+control_release_rollback(
+	struct control *control, const char *service, struct error *error)
 {
-	const struct snapshot_service *service =
-		find_service(control, service_name, error);
-
-	return service != NULL &&
-	       release_rollback(&service->registry->release, clock_wall_ns(),
-		       error) &&
-	       conclude(control, service, "rolled back", error);
+	return releases_rollback(
+		&control->releases, control->snapshot, service, error);
 }

@@ -1,6 +1,7 @@
 libperch_a_SOURCES += \
 	lb/proxy/access_log.c lb/proxy/access_log.h \
 	lb/proxy/balance.c lb/proxy/balance.h \
+	lb/proxy/bindings.c lb/proxy/bindings.h \
 	lb/proxy/choose.c lb/proxy/choose.h \
 	lb/proxy/client.c lb/proxy/client.h \
 	lb/proxy/control.c lb/proxy/control.h \
@@ -10,6 +11,7 @@ libperch_a_SOURCES += \
 	lb/proxy/measure.c lb/proxy/measure.h \
 	lb/proxy/privileges.c lb/proxy/privileges.h \
 	lb/proxy/registry.c lb/proxy/registry.h \
+	lb/proxy/releases.c lb/proxy/releases.h \
 	lb/proxy/resolver.c lb/proxy/resolver.h \
 	lb/proxy/retry.c lb/proxy/retry.h \
 	lb/proxy/route.c lb/proxy/route.h \
