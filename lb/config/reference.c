@@ -10,6 +10,7 @@
 #include "config/value.h"
 
 #define DESCRIPTION_SIZE 512
+#define PROSE_COLUMNS 76
 
 struct description {
 	char kind[DESCRIPTION_SIZE]; /* "list of hosts" */
@@ -69,50 +70,87 @@ describe(const struct schema_key *key, struct description *out)
 
 /* What roff would take for something else, escaped. */
 static void
-print_roff(FILE *out, const char *text)
+print_roff(FILE *out, struct slice text)
 {
+	size_t i;
+
 	/* Control characters, but only in front of a line. */
-	if (text[0] == '.' || text[0] == '\'')
+	if (text.len > 0 && (text.ptr[0] == '.' || text.ptr[0] == '\''))
 		fputs("\\&", out);
-	for (; *text != '\0'; text++) {
-		if (*text == '\\')
+	for (i = 0; i < text.len; i++) {
+		if (text.ptr[i] == '\\')
 			fputs("\\e", out);
-		else if (*text == '-')
+		else if (text.ptr[i] == '-')
 			fputs("\\-", out);
-		else if (*text == '"')
+		else if (text.ptr[i] == '"')
 			fputs("\\(dq", out);
 		else
-			fputc(*text, out);
+			fputc(text.ptr[i], out);
 	}
+}
+
+/* Lines of at most so many columns, each sentence on a new one: roff decides
+ * by that what ends a sentence. */
+static void
+print_prose(FILE *out, const char *text)
+{
+	size_t column = 0;
+	struct slice word;
+
+	for (; *text != '\0'; text += text[0] == ' ') {
+		word = (struct slice){text, strcspn(text, " ")};
+		if (column > 0 && column + 1 + word.len > PROSE_COLUMNS) {
+			fputc('\n', out);
+			column = 0;
+		} else if (column > 0) {
+			fputc(' ', out);
+			column++;
+		}
+		print_roff(out, word);
+		column += word.len;
+		text += word.len;
+		if (word.len > 0 && text[-1] == '.' && text[0] != '\0') {
+			fputc('\n', out);
+			column = 0;
+		}
+	}
+	fputc('\n', out);
+}
+
+/* "Type: size; 1KiB to 64KiB. Default: 16KiB." */
+static void
+print_man_facts(FILE *out, const struct schema_key *key)
+{
+	char facts[3 * DESCRIPTION_SIZE + 64];
+	struct description about;
+	const char *label = "";
+
+	describe(key, &about);
+	if (key->is_required)
+		label = " Required";
+	else if (about.def[0] != '\0')
+		label = " Default: ";
+	snprintf(facts, sizeof(facts), "Type: %s%s%s.%s%s%s", about.kind,
+		about.range[0] != '\0' ? "; " : "", about.range, label,
+		key->is_required ? "" : about.def, label[0] != '\0' ? "." : "");
+	print_prose(out, facts);
 }
 
 static void
 print_man_key(FILE *out, const struct schema_key *key)
 {
-	struct description about;
-
-	describe(key, &about);
 	fputs(".It Ic ", out);
-	print_roff(out, key->path);
+	print_roff(out, slice_from_string(key->path));
 	fputc('\n', out);
-	print_roff(out, key->help);
-	fputs("\n.br\nType: ", out);
-	print_roff(out, about.kind);
-	if (about.range[0] != '\0') {
-		fputs("; ", out);
-		print_roff(out, about.range);
-	}
-	if (about.def[0] != '\0') {
-		fputs(".\nDefault: ", out);
-		print_roff(out, about.def);
-	}
-	fputs(".\n", out);
+	print_prose(out, key->help);
+	fputs(".br\n", out);
+	print_man_facts(out, key);
 	if (key->example == NULL)
 		return;
 	fputs("Example:\n.Ql ", out);
-	print_roff(out, schema_key_name(key));
+	print_roff(out, slice_from_string(schema_key_name(key)));
 	fputs(": ", out);
-	print_roff(out, key->example);
+	print_roff(out, slice_from_string(key->example));
 	fputc('\n', out);
 }
 

@@ -127,3 +127,9 @@ tests_unit_test_stats_SOURCES = tests/unit/test_stats.c \
 	tests/unit/admin_world.h
 tests_unit_test_stats_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_stats_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_reference
+tests_unit_test_reference_SOURCES = tests/unit/test_reference.c
+tests_unit_test_reference_CPPFLAGS = $(unit_cppflags) \
+	-DSOURCE_DIR='"$(srcdir)"'
+tests_unit_test_reference_LDADD = $(unit_libs)
