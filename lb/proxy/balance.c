@@ -4,6 +4,7 @@
 #include "http/field.h"
 #include "proxy/maglev.h"
 #include "proxy/upstream.h"
+#include "proxy/upstream_pool.h"
 
 /* How often a consistent hash looks elsewhere before anybody will do. */
 #define REHASH_MAX 8

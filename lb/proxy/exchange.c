@@ -1,18 +1,17 @@
 #include "proxy/exchange.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "http/h1_frame.h"
-#include "http/h1_write.h"
 #include "proxy/balance.h"
 #include "proxy/choose.h"
+#include "proxy/error_answer.h"
 #include "proxy/measure.h"
 #include "proxy/retry.h"
 #include "proxy/route_path.h"
 #include "proxy/upstream.h"
+#include "proxy/upstream_pool.h"
 
 /*
  * The one state machine of a request. Its order:
@@ -99,47 +98,20 @@ text_space(struct shard *shard)
 
 /* --- error pages ---------------------------------------------------------------- */
 
-static struct slice
-http_date(struct forward_text *text)
-{
-	time_t now = (time_t)(clock_wall_ns() / CLOCK_NS_PER_S);
-	char *out = forward_text_take(text, 40);
-	struct tm utc;
-
-	if (out == NULL || gmtime_r(&now, &utc) == NULL)
-		return NOTHING;
-	return (struct slice){out, strftime(out, 40,
-		"%a, %d %b %Y %H:%M:%S GMT", &utc)};
-}
-
 /* perch's own answer; nothing of another one may have been sent. */
 static void
 respond_error(struct exchange *exchange, unsigned status)
 {
-	struct shard *shard = exchange->shard;
-	struct forward_text text = text_space(shard);
-	struct slice accept = message_find(&exchange->request, FIELD_ACCEPT);
+	struct forward_text text = text_space(exchange->shard);
 	struct slice id = {exchange->request_id, exchange->request_id_len};
 	struct forward_head head;
 	struct slice page;
-	char *room = forward_text_take(&text, 1024);
 
 	if (exchange->upstream != NULL)
 		upstream_cancel(exchange->upstream);
-	memset(&head, 0, sizeof(head));
-	head.status = status;
-	head.reason = h1_status_reason(status);
-	page.ptr = room;
-	page.len = h1_error_page(status, accept, id, room, 1024);
-	head.body = BODY_LENGTH;
-	head.content_length = page.len;
-	forward_add(&head, SLICE("Date"), http_date(&text));
-	forward_add(&head, SLICE("Content-Type"),
-		h1_error_content_type(accept));
-	forward_add(&head, SLICE("Cache-Control"), SLICE("no-store"));
-	if (status == 405)
-		forward_add(&head, SLICE("Allow"),
-			SLICE("GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"));
+	page = error_answer(status,
+		message_find(&exchange->request, FIELD_ACCEPT), id, &text,
+		&head);
 	exchange->status = (uint16_t)status;
 	exchange->state = EXCHANGE_RESPONDING;
 	exchange->bytes_out = page.len;

@@ -5,6 +5,7 @@ libperch_a_SOURCES += \
 	lb/proxy/choose.c lb/proxy/choose.h \
 	lb/proxy/client.c lb/proxy/client.h \
 	lb/proxy/control.c lb/proxy/control.h \
+	lb/proxy/error_answer.c lb/proxy/error_answer.h \
 	lb/proxy/exchange.c lb/proxy/exchange.h \
 	lb/proxy/forward.c lb/proxy/forward.h \
 	lb/proxy/maglev.c lb/proxy/maglev.h \
@@ -20,4 +21,5 @@ libperch_a_SOURCES += \
 	lb/proxy/shard.c lb/proxy/shard.h \
 	lb/proxy/snapshot.c lb/proxy/snapshot.h \
 	lb/proxy/sticky.c lb/proxy/sticky.h \
-	lb/proxy/upstream.c lb/proxy/upstream.h
+	lb/proxy/upstream.c lb/proxy/upstream.h \
+	lb/proxy/upstream_pool.c lb/proxy/upstream_pool.h

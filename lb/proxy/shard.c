@@ -16,6 +16,7 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/upstream.h"
+#include "proxy/upstream_pool.h"
 
 /* A 16 KiB answer with its head fits one read. */
 #define BUFFER_MIN (32 * 1024)

@@ -8,21 +8,11 @@
 #include "base/clock.h"
 #include "http/h1_frame.h"
 #include "http/h1_parse.h"
-
-/* How long an endpoint that refuses connections is left out: doubled with
- * each failure in a row, within these bounds. */
-#define LEFT_OUT_MIN_NS (1 * CLOCK_NS_PER_S)
-#define LEFT_OUT_MAX_NS (30 * CLOCK_NS_PER_S)
+#include "proxy/upstream_pool.h"
 
 static const struct slice NOTHING = {NULL, 0};
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
-
-static struct meter *
-pool_meter(const struct upstream_pool *pool)
-{
-	return &pool->endpoint->meters[pool->shard->index];
-}
 
 /* --- life and death ----------------------------------------------------------- */
 
@@ -30,21 +20,6 @@ static void
 free_upstream(struct worker_deferred *deferred)
 {
 	free((struct upstream *)(void *)deferred);
-}
-
-static void
-count_idle(struct upstream_pool *pool, int n)
-{
-	pool->n_idle += (uint32_t)n;
-	meter_add(&pool->shard->counts->upstream_idle, (uint64_t)(int64_t)n);
-}
-
-static void
-count_open(struct upstream_pool *pool, int n)
-{
-	pool->n_open += (uint32_t)n;
-	meter_add(&pool->shard->counts->upstream_connections,
-		(uint64_t)(int64_t)n);
 }
 
 static void
@@ -56,47 +31,8 @@ give_in(struct upstream *upstream)
 	upstream->in = NULL;
 }
 
-/* Takes exchanges out of the queue while there are connections for them. */
-static void
-serve_queue(struct worker_deferred *deferred)
-{
-	struct upstream_pool *pool = (struct upstream_pool *)(void *)deferred;
-	struct exchange *exchange;
-
-	pool->is_serving_queue = false;
-	while (!list_is_empty(&pool->queue) &&
-		(pool->n_idle > 0 || pool->n_open < pool->max_open)) {
-		exchange = list_entry(
-			pool->queue.next, struct exchange, queue_node);
-		upstream_leave_queue(exchange);
-		switch (upstream_checkout(exchange, UPSTREAM_ANY)) {
-		case UPSTREAM_READY:
-			exchange_on_connected(exchange);
-			break;
-		case UPSTREAM_WAIT:
-			break;
-		case UPSTREAM_FULL:
-			exchange_on_failure(exchange, METER_ERROR_OVERLOAD);
-			break;
-		case UPSTREAM_FAILED:
-			exchange_on_failure(exchange, METER_ERROR_CONNECT);
-			break;
-		}
-	}
-}
-
-/* Later, for the way here may be deep inside an exchange. */
-static void
-serve_queue_later(struct upstream_pool *pool)
-{
-	if (list_is_empty(&pool->queue) || pool->is_serving_queue)
-		return;
-	pool->is_serving_queue = true;
-	worker_defer(&pool->shard->worker, &pool->deferred, serve_queue);
-}
-
-static void
-close_upstream(struct upstream *upstream)
+void
+upstream_close(struct upstream *upstream)
 {
 	struct upstream_pool *pool = upstream->pool;
 	struct shard *shard = pool->shard;
@@ -104,46 +40,15 @@ close_upstream(struct upstream *upstream)
 	if (upstream->state == UPSTREAM_CLOSED)
 		return;
 	if (upstream->state == UPSTREAM_IDLE)
-		count_idle(pool, -1);
+		upstream_pool_count_idle(pool, -1);
 	upstream->state = UPSTREAM_CLOSED;
 	conn_close(&upstream->conn, &shard->buffers);
 	give_in(upstream);
 	timeout_stop(&upstream->timeout);
 	list_remove(&upstream->node);
-	count_open(pool, -1);
+	upstream_pool_count_open(pool, -1);
 	worker_defer(&shard->worker, &upstream->deferred, free_upstream);
-	serve_queue_later(pool);
-}
-
-static void
-leave_out(struct upstream_pool *pool)
-{
-	struct registry_endpoint *endpoint = pool->endpoint;
-	uint32_t failures = atomic_load_explicit(
-		&endpoint->connect_failures, memory_order_relaxed);
-	uint64_t pause_ns = LEFT_OUT_MAX_NS;
-
-	if (failures < 5)
-		pause_ns = LEFT_OUT_MIN_NS << failures;
-	if (!registry_endpoint_is_left_out(endpoint, pool->shard->now_ns))
-		atomic_store_explicit(&endpoint->connect_failures,
-			failures + 1, memory_order_relaxed);
-	atomic_store_explicit(&endpoint->left_out_until_ns,
-		pool->shard->now_ns + pause_ns, memory_order_relaxed);
-}
-
-static void
-welcome_back(struct upstream_pool *pool)
-{
-	struct registry_endpoint *endpoint = pool->endpoint;
-
-	if (atomic_load_explicit(&endpoint->connect_failures,
-		    memory_order_relaxed) == 0)
-		return;
-	atomic_store_explicit(
-		&endpoint->connect_failures, 0, memory_order_relaxed);
-	atomic_store_explicit(
-		&endpoint->left_out_until_ns, 0, memory_order_relaxed);
+	upstream_pool_serve_later(pool);
 }
 
 /* It has failed: its exchange hears so when it is gone. */
@@ -154,9 +59,9 @@ fail(struct upstream *upstream, enum meter_error error)
 	bool is_stale = upstream->is_reused && !upstream->has_response_bytes;
 
 	if (upstream->state == UPSTREAM_CONNECTING)
-		leave_out(upstream->pool);
+		upstream_pool_leave_out(upstream->pool);
 	upstream->exchange = NULL;
-	close_upstream(upstream);
+	upstream_close(upstream);
 	if (exchange == NULL)
 		return;
 	exchange->upstream = NULL;
@@ -374,7 +279,7 @@ on_readable(struct upstream *upstream)
 
 	if (upstream->state == UPSTREAM_IDLE) {
 		/* Its end, or bytes that nobody asked for. */
-		close_upstream(upstream);
+		upstream_close(upstream);
 		return;
 	}
 	if (upstream->in == NULL)
@@ -438,7 +343,7 @@ on_connected(struct upstream *upstream)
 	timeout_stop(&upstream->timeout);
 	upstream->state = UPSTREAM_HEAD;
 	conn_established(&upstream->conn);
-	welcome_back(upstream->pool);
+	upstream_pool_welcome_back(upstream->pool);
 	exchange_on_connected(upstream->exchange);
 }
 
@@ -470,7 +375,7 @@ upstream_expired(struct timeout *timeout)
 		fail(upstream, METER_ERROR_CONNECT_TIMEOUT);
 		break;
 	case UPSTREAM_IDLE:
-		close_upstream(upstream);
+		upstream_close(upstream);
 		break;
 	case UPSTREAM_HEAD:
 		fail(upstream, METER_ERROR_RESPONSE_TIMEOUT);
@@ -537,12 +442,12 @@ connect_new(struct upstream_pool *pool, struct exchange *exchange)
 	upstream->announced_idle_ns = UINT64_MAX;
 	timeout_init(&upstream->timeout);
 	list_push_back(&pool->busy, &upstream->node);
-	count_open(pool, 1);
-	meter_add(&pool_meter(pool)->connects, 1);
+	upstream_pool_count_open(pool, 1);
+	meter_add(&upstream_pool_meter(pool)->connects, 1);
 	attach(upstream, exchange);
 	if (is_connected) {
 		upstream->state = UPSTREAM_HEAD;
-		welcome_back(pool);
+		upstream_pool_welcome_back(pool);
 		return UPSTREAM_READY;
 	}
 	upstream->state = UPSTREAM_CONNECTING;
@@ -557,7 +462,7 @@ fail:
 			close(fd);
 		return UPSTREAM_FULL;
 	}
-	leave_out(pool);
+	upstream_pool_leave_out(pool);
 	return UPSTREAM_FAILED;
 }
 
@@ -570,19 +475,9 @@ take_idle(struct upstream_pool *pool)
 		upstream = list_entry(pool->idle.next, struct upstream, node);
 		if (upstream->idle_until_ns > pool->shard->now_ns)
 			return upstream;
-		close_upstream(upstream);
+		upstream_close(upstream);
 	}
 	return NULL;
-}
-
-static void
-wait_in_queue(struct upstream_pool *pool, struct exchange *exchange)
-{
-	list_push_back(&pool->queue, &exchange->queue_node);
-	pool->n_queued++;
-	timeouts_set(&pool->shard->worker.timeouts, &exchange->queue_timeout,
-		exchange->local->queue, pool->shard->now_ns);
-	exchange->queue = pool;
 }
 
 enum upstream_checkout
@@ -601,7 +496,7 @@ upstream_checkout(struct exchange *exchange, enum upstream_wish wish)
 	if (wish == UPSTREAM_ANY)
 		upstream = take_idle(pool);
 	if (upstream != NULL) {
-		count_idle(pool, -1);
+		upstream_pool_count_idle(pool, -1);
 		list_remove(&upstream->node);
 		list_push_back(&pool->busy, &upstream->node);
 		timeout_stop(&upstream->timeout);
@@ -614,7 +509,7 @@ upstream_checkout(struct exchange *exchange, enum upstream_wish wish)
 		return connect_new(pool, exchange);
 	if (pool->n_queued >= limits->pending)
 		return UPSTREAM_FULL;
-	wait_in_queue(pool, exchange);
+	upstream_pool_enqueue(pool, exchange);
 	return UPSTREAM_WAIT;
 }
 
@@ -689,10 +584,10 @@ become_idle(struct upstream *upstream)
 			shard->now_ns + upstream->announced_idle_ns;
 	list_remove(&upstream->node);
 	list_push_front(&pool->idle, &upstream->node);
-	count_idle(pool, 1);
+	upstream_pool_count_idle(pool, 1);
 	timeouts_set(&shard->worker.timeouts, &upstream->timeout,
 		shard->view->upstream_idle, shard->now_ns);
-	serve_queue_later(pool);
+	upstream_pool_serve_later(pool);
 }
 
 void
@@ -705,7 +600,7 @@ upstream_release(struct upstream *upstream)
 	give_in(upstream);
 	if (!upstream->is_keep_alive || conn_is_blocked(&upstream->conn) ||
 		pool->shard->is_draining || pool->n_idle >= pool->max_idle) {
-		close_upstream(upstream);
+		upstream_close(upstream);
 		return;
 	}
 	conn_set_reading(&upstream->conn, true);
@@ -717,88 +612,5 @@ upstream_cancel(struct upstream *upstream)
 {
 	upstream->exchange->upstream = NULL;
 	upstream->exchange = NULL;
-	close_upstream(upstream);
-}
-
-void
-upstream_leave_queue(struct exchange *exchange)
-{
-	if (exchange->queue == NULL)
-		return;
-	list_remove(&exchange->queue_node);
-	timeout_stop(&exchange->queue_timeout);
-	exchange->queue->n_queued--;
-	exchange->queue = NULL;
-}
-
-void
-upstream_queue_expired(struct timeout *timeout)
-{
-	struct exchange *exchange =
-		list_entry(timeout, struct exchange, queue_timeout);
-
-	shard_touch_clock(exchange->shard);
-	upstream_leave_queue(exchange);
-	exchange_on_failure(exchange, METER_ERROR_OVERLOAD);
-}
-
-/* --- pools --------------------------------------------------------------------------- */
-
-static bool
-grow_pools(struct shard *shard, unsigned id)
-{
-	unsigned n = shard->n_pools > 0 ? shard->n_pools : 16;
-	struct upstream_pool **grown;
-
-	while (n <= id)
-		n *= 2;
-	grown = realloc(shard->pools, n * sizeof(struct upstream_pool *));
-	if (grown == NULL)
-		return false;
-	memset(grown + shard->n_pools, 0,
-		(n - shard->n_pools) * sizeof(struct upstream_pool *));
-	shard->pools = grown;
-	shard->n_pools = n;
-	return true;
-}
-
-struct upstream_pool *
-upstream_pool(struct shard *shard, struct registry_endpoint *endpoint,
-	const struct address *address)
-{
-	unsigned id = endpoint->id;
-	struct upstream_pool *pool;
-
-	if (id < shard->n_pools && shard->pools[id] != NULL)
-		return shard->pools[id];
-	if (id >= shard->n_pools && !grow_pools(shard, id))
-		return NULL;
-	pool = calloc(1, sizeof(*pool));
-	if (pool == NULL)
-		return NULL;
-	pool->shard = shard;
-	pool->endpoint = endpoint;
-	pool->address = *address;
-	list_init(&pool->idle);
-	list_init(&pool->busy);
-	list_init(&pool->queue);
-	shard->pools[id] = pool;
-	return pool;
-}
-
-void
-upstream_pool_close_idle(struct upstream_pool *pool)
-{
-	while (!list_is_empty(&pool->idle))
-		close_upstream(list_entry(
-			pool->idle.next, struct upstream, node));
-}
-
-void
-upstream_pool_close_all(struct upstream_pool *pool)
-{
-	upstream_pool_close_idle(pool);
-	while (!list_is_empty(&pool->busy))
-		close_upstream(list_entry(
-			pool->busy.next, struct upstream, node));
+	upstream_close(upstream);
 }

@@ -1,10 +1,8 @@
 /*
- * upstream: connections to endpoints, pooled per worker and endpoint, and the
- * HTTP/1 that is spoken on them.
+ * upstream: a connection to an endpoint, and the HTTP/1 that is spoken on it.
  *
- * Idle ones are reused last in, first out. An endpoint has at most so many
- * connections from a worker; requests beyond wait in its queue. A connection
- * belongs to its pool, and to one exchange while it is busy.
+ * It belongs to its endpoint's pool (proxy/upstream_pool), and to one exchange
+ * while it is busy.
  */
 #ifndef PERCH_PROXY_UPSTREAM_H
 #define PERCH_PROXY_UPSTREAM_H
@@ -43,22 +41,6 @@ struct upstream {
 	struct h1_body body;
 };
 
-struct upstream_pool {
-	struct worker_deferred deferred; /* serves the queue */
-	struct shard *shard;
-	struct registry_endpoint *endpoint;
-	struct address address;
-	struct list idle;  /* most recently used first */
-	struct list busy;  /* connecting ones too */
-	struct list queue; /* exchanges */
-	uint32_t n_open;
-	uint32_t n_idle;
-	uint32_t n_queued;
-	uint32_t max_idle; /* of the latest exchange's config */
-	uint32_t max_open; /* the same */
-	bool is_serving_queue;
-};
-
 enum upstream_checkout {
 	UPSTREAM_READY,  /* exchange->upstream can be sent to */
 	UPSTREAM_WAIT,   /* exchange_on_connected or _on_failure will follow */
@@ -91,20 +73,10 @@ void upstream_become_raw(struct upstream *upstream);
 void upstream_release(struct upstream *upstream);
 /* The exchange gives it up in the middle: closed. */
 void upstream_cancel(struct upstream *upstream);
-/* The exchange leaves the queue that it waits in. */
-void upstream_leave_queue(struct exchange *exchange);
+/* Closes it without a word to its exchange. */
+void upstream_close(struct upstream *upstream);
 
-/* The shard's pool for an endpoint, made with this address at need; NULL if
- * memory is out. */
-struct upstream_pool *upstream_pool(struct shard *shard,
-	struct registry_endpoint *endpoint, const struct address *address);
-/* Closes all connections, at the end. */
-void upstream_pool_close_all(struct upstream_pool *pool);
-/* Closes idle connections that the drain or a new address made useless. */
-void upstream_pool_close_idle(struct upstream_pool *pool);
-
-/* Timeout callbacks, for the lists that a view looks up. */
+/* For the lists that a view looks up. */
 timeout_expired_fn upstream_expired;
-timeout_expired_fn upstream_queue_expired;
 
 #endif

@@ -1,0 +1,198 @@
+#include "proxy/upstream_pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "proxy/upstream.h"
+
+/* How long an endpoint that refuses connections is left out: doubled with
+ * each failure in a row, within these bounds. */
+#define LEFT_OUT_MIN_NS (1 * CLOCK_NS_PER_S)
+#define LEFT_OUT_MAX_NS (30 * CLOCK_NS_PER_S)
+
+static bool
+grow_pools(struct shard *shard, unsigned id)
+{
+	unsigned n = shard->n_pools > 0 ? shard->n_pools : 16;
+	struct upstream_pool **grown;
+
+	while (n <= id)
+		n *= 2;
+	grown = realloc(shard->pools, n * sizeof(struct upstream_pool *));
+	if (grown == NULL)
+		return false;
+	memset(grown + shard->n_pools, 0,
+		(n - shard->n_pools) * sizeof(struct upstream_pool *));
+	shard->pools = grown;
+	shard->n_pools = n;
+	return true;
+}
+
+struct upstream_pool *
+upstream_pool(struct shard *shard, struct registry_endpoint *endpoint,
+	const struct address *address)
+{
+	unsigned id = endpoint->id;
+	struct upstream_pool *pool;
+
+	if (id < shard->n_pools && shard->pools[id] != NULL)
+		return shard->pools[id];
+	if (id >= shard->n_pools && !grow_pools(shard, id))
+		return NULL;
+	pool = calloc(1, sizeof(*pool));
+	if (pool == NULL)
+		return NULL;
+	pool->shard = shard;
+	pool->endpoint = endpoint;
+	pool->address = *address;
+	list_init(&pool->idle);
+	list_init(&pool->busy);
+	list_init(&pool->queue);
+	shard->pools[id] = pool;
+	return pool;
+}
+
+struct meter *
+upstream_pool_meter(const struct upstream_pool *pool)
+{
+	return &pool->endpoint->meters[pool->shard->index];
+}
+
+void
+upstream_pool_count_idle(struct upstream_pool *pool, int n)
+{
+	pool->n_idle += (uint32_t)n;
+	meter_add(&pool->shard->counts->upstream_idle, (uint64_t)(int64_t)n);
+}
+
+void
+upstream_pool_count_open(struct upstream_pool *pool, int n)
+{
+	pool->n_open += (uint32_t)n;
+	meter_add(&pool->shard->counts->upstream_connections,
+		(uint64_t)(int64_t)n);
+}
+
+/* --- left-out marks ------------------------------------------------------------- */
+
+void
+upstream_pool_leave_out(struct upstream_pool *pool)
+{
+	struct registry_endpoint *endpoint = pool->endpoint;
+	uint32_t failures = atomic_load_explicit(
+		&endpoint->connect_failures, memory_order_relaxed);
+	uint64_t pause_ns = LEFT_OUT_MAX_NS;
+
+	if (failures < 5)
+		pause_ns = LEFT_OUT_MIN_NS << failures;
+	if (!registry_endpoint_is_left_out(endpoint, pool->shard->now_ns))
+		atomic_store_explicit(&endpoint->connect_failures,
+			failures + 1, memory_order_relaxed);
+	atomic_store_explicit(&endpoint->left_out_until_ns,
+		pool->shard->now_ns + pause_ns, memory_order_relaxed);
+}
+
+void
+upstream_pool_welcome_back(struct upstream_pool *pool)
+{
+	struct registry_endpoint *endpoint = pool->endpoint;
+
+	if (atomic_load_explicit(&endpoint->connect_failures,
+		    memory_order_relaxed) == 0)
+		return;
+	atomic_store_explicit(
+		&endpoint->connect_failures, 0, memory_order_relaxed);
+	atomic_store_explicit(
+		&endpoint->left_out_until_ns, 0, memory_order_relaxed);
+}
+
+/* --- the queue -------------------------------------------------------------------- */
+
+void
+upstream_pool_enqueue(struct upstream_pool *pool, struct exchange *exchange)
+{
+	list_push_back(&pool->queue, &exchange->queue_node);
+	pool->n_queued++;
+	timeouts_set(&pool->shard->worker.timeouts, &exchange->queue_timeout,
+		exchange->local->queue, pool->shard->now_ns);
+	exchange->queue = pool;
+}
+
+void
+upstream_leave_queue(struct exchange *exchange)
+{
+	if (exchange->queue == NULL)
+		return;
+	list_remove(&exchange->queue_node);
+	timeout_stop(&exchange->queue_timeout);
+	exchange->queue->n_queued--;
+	exchange->queue = NULL;
+}
+
+void
+upstream_queue_expired(struct timeout *timeout)
+{
+	struct exchange *exchange =
+		list_entry(timeout, struct exchange, queue_timeout);
+
+	shard_touch_clock(exchange->shard);
+	upstream_leave_queue(exchange);
+	exchange_on_failure(exchange, METER_ERROR_OVERLOAD);
+}
+
+/* Takes exchanges out of the queue while there are connections for them. */
+static void
+serve_queue(struct worker_deferred *deferred)
+{
+	struct upstream_pool *pool = (struct upstream_pool *)(void *)deferred;
+	struct exchange *exchange;
+
+	pool->is_serving_queue = false;
+	while (!list_is_empty(&pool->queue) &&
+		(pool->n_idle > 0 || pool->n_open < pool->max_open)) {
+		exchange = list_entry(
+			pool->queue.next, struct exchange, queue_node);
+		upstream_leave_queue(exchange);
+		switch (upstream_checkout(exchange, UPSTREAM_ANY)) {
+		case UPSTREAM_READY:
+			exchange_on_connected(exchange);
+			break;
+		case UPSTREAM_WAIT:
+			break;
+		case UPSTREAM_FULL:
+			exchange_on_failure(exchange, METER_ERROR_OVERLOAD);
+			break;
+		case UPSTREAM_FAILED:
+			exchange_on_failure(exchange, METER_ERROR_CONNECT);
+			break;
+		}
+	}
+}
+
+/* Later, for the way here may be deep inside an exchange. */
+void
+upstream_pool_serve_later(struct upstream_pool *pool)
+{
+	if (list_is_empty(&pool->queue) || pool->is_serving_queue)
+		return;
+	pool->is_serving_queue = true;
+	worker_defer(&pool->shard->worker, &pool->deferred, serve_queue);
+}
+
+void
+upstream_pool_close_idle(struct upstream_pool *pool)
+{
+	while (!list_is_empty(&pool->idle))
+		upstream_close(list_entry(
+			pool->idle.next, struct upstream, node));
+}
+
+void
+upstream_pool_close_all(struct upstream_pool *pool)
+{
+	upstream_pool_close_idle(pool);
+	while (!list_is_empty(&pool->busy))
+		upstream_close(list_entry(
+			pool->busy.next, struct upstream, node));
+}

@@ -1,0 +1,62 @@
+/*
+ * upstream_pool: a worker's connections to one endpoint, and who waits for one.
+ *
+ * Idle ones are reused last in, first out. An endpoint has at most so many
+ * connections from a worker; requests beyond wait in its queue. Owned by the
+ * shard, made at need, kept until its end.
+ */
+#ifndef PERCH_PROXY_UPSTREAM_POOL_H
+#define PERCH_PROXY_UPSTREAM_POOL_H
+
+#include "proxy/exchange.h"
+#include "proxy/shard.h"
+
+struct upstream_pool {
+	struct worker_deferred deferred; /* serves the queue */
+	struct shard *shard;
+	struct registry_endpoint *endpoint;
+	struct address address;
+	struct list idle;  /* most recently used first */
+	struct list busy;  /* connecting ones too */
+	struct list queue; /* exchanges */
+	uint32_t n_open;
+	uint32_t n_idle;
+	uint32_t n_queued;
+	uint32_t max_idle; /* of the latest exchange's config */
+	uint32_t max_open; /* the same */
+	bool is_serving_queue;
+};
+
+/* The shard's pool for an endpoint, made with this address at need; NULL if
+ * memory is out. */
+struct upstream_pool *upstream_pool(struct shard *shard,
+	struct registry_endpoint *endpoint, const struct address *address);
+
+/* This worker's meter of the endpoint. */
+struct meter *upstream_pool_meter(const struct upstream_pool *pool);
+/* One more or less: n is 1 or -1. */
+void upstream_pool_count_idle(struct upstream_pool *pool, int n);
+void upstream_pool_count_open(struct upstream_pool *pool, int n);
+
+/* A connect failed: the endpoint is passed over for a while, by all workers. */
+void upstream_pool_leave_out(struct upstream_pool *pool);
+/* A connect succeeded. */
+void upstream_pool_welcome_back(struct upstream_pool *pool);
+
+void upstream_pool_enqueue(
+	struct upstream_pool *pool, struct exchange *exchange);
+/* The exchange leaves the queue that it waits in, if any. */
+void upstream_leave_queue(struct exchange *exchange);
+/* There may be a connection for who waits: looks when the stack has unwound,
+ * for the way here may be deep inside an exchange. */
+void upstream_pool_serve_later(struct upstream_pool *pool);
+
+/* Closes connections that a drain or a new address made useless. */
+void upstream_pool_close_idle(struct upstream_pool *pool);
+/* Closes all connections, at the end. */
+void upstream_pool_close_all(struct upstream_pool *pool);
+
+/* For the lists that a view looks up. */
+timeout_expired_fn upstream_queue_expired;
+
+#endif
