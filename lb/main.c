@@ -21,7 +21,7 @@ struct perch {
 	struct event_base *base;
 	struct control *control;
 	struct admin *admin;
-	bool is_draining;
+	bool is_stopping;
 };
 
 enum option_value {
@@ -94,15 +94,16 @@ stop(void *arg)
 {
 	struct perch *perch = arg;
 
+	perch->is_stopping = true;
 	event_base_loopbreak(perch->base);
 }
 
 static void
-reload(struct perch *perch)
+on_reloaded(void *arg)
 {
+	struct perch *perch = arg;
 	struct error error;
 
-	control_reload(perch->control);
 	if (!admin_rebind(perch->admin, &error))
 		log_error("admin: %s", error.message);
 }
@@ -114,12 +115,16 @@ on_signal(evutil_socket_t number, short what, void *arg)
 
 	switch (number) {
 	case SIGHUP:
-		reload(perch);
+		control_reload(perch->control);
 		break;
 	case SIGUSR1:
 		control_reopen_logs(perch->control);
 		break;
 	case SIGQUIT:
+		if (!control_is_ready(perch->control)) {
+			stop(perch);
+			break;
+		}
 		log_info("stopping when running requests have ended");
 		control_drain(perch->control, stop, perch);
 		break;
@@ -164,16 +169,18 @@ run(const char *path)
 	perch.control = control_new(perch.base, path);
 	if (perch.control == NULL)
 		goto free_base;
+	if (!watch_signals(&perch, signals)) {
+		error_set(&error, "cannot watch signals");
+		goto fail;
+	}
 	if (!control_start(perch.control, &error))
 		goto fail;
 	perch.admin = admin_new(perch.base, perch.control, &error);
 	if (perch.admin == NULL)
 		goto fail;
-	if (!watch_signals(&perch, signals)) {
-		error_set(&error, "cannot watch signals");
-		goto fail;
-	}
-	event_base_dispatch(perch.base);
+	control_on_reloaded(perch.control, on_reloaded, &perch);
+	if (!perch.is_stopping)
+		event_base_dispatch(perch.base);
 	status = 0;
 	goto free_all;
 fail:

@@ -107,6 +107,11 @@ fill_cookie(const struct exchange *exchange,
 	struct slice value =
 		message_find_cookie(&exchange->request, service->cookie_name);
 
+	/* The name changes when a second service comes to the host, or goes:
+	 * that must draw nobody anew. */
+	if (value.ptr == NULL)
+		value = message_find_cookie(
+			&exchange->request, service->former_cookie_name);
 	if (value.ptr == NULL || !cookie_parse(value, &input->cookie))
 		return;
 	input->has_cookie = true;

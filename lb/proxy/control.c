@@ -35,6 +35,8 @@ struct control {
 	struct releases releases;
 	struct resolver *resolver;
 	struct event *tick; /* each second */
+	void (*reloaded)(void *arg);
+	void *reloaded_arg;
 
 	uint64_t started_wall_ns;
 	struct control_reloads reloads;
@@ -433,6 +435,18 @@ swap_in(struct control *control, struct config *config)
 	bindings_commit(&control->bindings, config, opened);
 	control->reloads.done++;
 	log_info("reloaded: %zu services", config->n_services);
+	if (control->reloaded != NULL)
+		control->reloaded(control->reloaded_arg);
+}
+
+/* Asked for while another one, or the start, was under way. */
+static void
+reload_if_due(struct control *control)
+{
+	if (!control->is_reload_due)
+		return;
+	control->is_reload_due = false;
+	control_reload(control);
 }
 
 static void
@@ -442,11 +456,21 @@ on_reload_settled(void *arg)
 	struct config *config = control->coming;
 
 	control->coming = NULL;
-	swap_in(control, config);
-	if (control->is_reload_due) {
-		control->is_reload_due = false;
-		control_reload(control);
+	if (control->is_draining) {
+		config_free(config);
+		return;
 	}
+	swap_in(control, config);
+	reload_if_due(control);
+}
+
+void
+control_on_reloaded(
+	struct control *control, void (*reloaded)(void *arg), void *arg)
+{
+	control->reloaded = reloaded;
+	control->reloaded_arg = arg;
+	reload_if_due(control);
 }
 
 void
@@ -473,9 +497,12 @@ control_reload(struct control *control)
 void
 control_reopen_logs(struct control *control)
 {
-	struct access_log *log = control->snapshot->access_log;
+	struct access_log *log;
 	struct error error;
 
+	if (control->snapshot == NULL)
+		return;
+	log = control->snapshot->access_log;
 	if (!log_reopen(&error))
 		log_error("%s", error.message);
 	if (log != NULL && !access_log_reopen(log, &error))
@@ -553,6 +580,12 @@ control_free(struct control *control)
 {
 	unsigned i;
 
+	if (control->tick != NULL)
+		event_free(control->tick);
+	if (control->drain_tick != NULL)
+		event_free(control->drain_tick);
+	if (control->resolver != NULL)
+		resolver_free(control->resolver);
 	for (i = 0; control->shards != NULL && i < control->n_workers; i++) {
 		if (control->shards[i] == NULL)
 			continue;
@@ -569,12 +602,6 @@ control_free(struct control *control)
 	}
 	free_retired(control);
 	bindings_free(&control->bindings);
-	if (control->resolver != NULL)
-		resolver_free(control->resolver);
-	if (control->tick != NULL)
-		event_free(control->tick);
-	if (control->drain_tick != NULL)
-		event_free(control->drain_tick);
 	releases_close(&control->releases);
 	if (control->coming != NULL)
 		config_free(control->coming);

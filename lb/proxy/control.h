@@ -28,6 +28,11 @@ bool control_start(struct control *control, struct error *error);
  * outcome is logged, and counted for control_reloads(). */
 void control_reload(struct control *control);
 
+/* Whom to tell when a reload is in force; a reload asked for since the start
+ * begins now. */
+void control_on_reloaded(
+	struct control *control, void (*reloaded)(void *arg), void *arg);
+
 /* Reopens log files. */
 void control_reopen_logs(struct control *control);
 

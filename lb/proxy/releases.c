@@ -23,6 +23,13 @@ save_service(struct releases *releases, const struct registry_service *service,
 	return state_file_write(releases->file, error);
 }
 
+/* One that only a coming or refused config knows has no state yet. */
+static bool
+is_adopted(const struct registry_service *service)
+{
+	return service->release.config_stable[0] != '\0';
+}
+
 void
 releases_save(struct releases *releases)
 {
@@ -34,8 +41,7 @@ releases_save(struct releases *releases)
 		return;
 	for (service = releases->registry->services; service != NULL;
 		service = service->next) {
-		/* One that only a refused reload knew has no state. */
-		if (service->release.config_stable[0] == '\0')
+		if (!is_adopted(service))
 			continue;
 		release_save(&service->release, &saved);
 		state_file_put(releases->file, &saved);
@@ -78,7 +84,8 @@ releases_expire(struct releases *releases)
 
 	for (service = releases->registry->services; service != NULL;
 		service = service->next)
-		if (release_expire(&service->release, clock_wall_ns()))
+		if (is_adopted(service) &&
+			release_expire(&service->release, clock_wall_ns()))
 			has_changed = true;
 	if (has_changed)
 		releases_save(releases);

@@ -16,7 +16,6 @@
 struct watched {
 	struct resolver *resolver;
 	struct registry_endpoint *endpoint;
-	struct evdns_getaddrinfo_request *request; /* NULL: none under way */
 	bool is_asking;
 	bool has_failed; /* and that was said */
 	bool was_answered;
@@ -24,6 +23,7 @@ struct watched {
 };
 
 struct resolver {
+	struct event_base *base;
 	struct evdns_base *dns;
 	struct event *refresh;
 	struct event *settle_timer;
@@ -32,6 +32,7 @@ struct resolver {
 	resolver_settled_fn *settled;
 	void *settled_arg;
 	struct watched *watched;
+	bool is_closing;
 };
 
 static void
@@ -106,9 +107,11 @@ on_answer(int result, struct evutil_addrinfo *answers, void *arg)
 	struct resolver *resolver = watched->resolver;
 	struct address chosen;
 
-	if (result == EVUTIL_EAI_CANCEL)
+	if (resolver->is_closing) {
+		if (answers != NULL)
+			evutil_freeaddrinfo(answers);
 		return;
-	watched->request = NULL;
+	}
 	watched->is_asking = false;
 	watched->was_answered = true;
 	if (result != 0 || !choose_address(answers, endpoint, &chosen)) {
@@ -133,7 +136,6 @@ static void
 ask(struct watched *watched)
 {
 	struct evutil_addrinfo hints;
-	struct evdns_getaddrinfo_request *request;
 
 	if (watched->is_asking)
 		return;
@@ -142,11 +144,8 @@ ask(struct watched *watched)
 	hints.ai_socktype = SOCK_STREAM;
 	hints.ai_protocol = IPPROTO_TCP;
 	watched->is_asking = true;
-	request = evdns_getaddrinfo(watched->resolver->dns,
-		watched->endpoint->host, NULL, &hints, on_answer, watched);
-	/* NULL: the answer was at hand, and has been given. */
-	if (request != NULL)
-		watched->request = request;
+	evdns_getaddrinfo(watched->resolver->dns, watched->endpoint->host, NULL,
+		&hints, on_answer, watched);
 }
 
 static void
@@ -173,6 +172,7 @@ resolver_new(struct event_base *base, resolver_changed_fn *changed,
 	struct resolver *resolver = memory_zalloc(sizeof(*resolver));
 	struct timeval interval = {REFRESH_S, 0};
 
+	resolver->base = base;
 	resolver->changed = changed;
 	resolver->changed_arg = changed_arg;
 	resolver->dns =
@@ -194,21 +194,27 @@ resolver_new(struct event_base *base, resolver_changed_fn *changed,
 	return resolver;
 }
 
+/* evdns gives its requests' memory back in their callbacks, so these have to
+ * be run. */
+static void
+close_dns(struct resolver *resolver)
+{
+	resolver->is_closing = true;
+	evdns_base_free(resolver->dns, 1);
+	event_base_loop(resolver->base, EVLOOP_NONBLOCK);
+}
+
 void
 resolver_free(struct resolver *resolver)
 {
 	struct watched *watched;
 
-	for (watched = resolver->watched; watched != NULL;
-		watched = watched->next)
-		if (watched->request != NULL)
-			evdns_getaddrinfo_cancel(watched->request);
-	if (resolver->dns != NULL)
-		evdns_base_free(resolver->dns, 0);
 	if (resolver->refresh != NULL)
 		event_free(resolver->refresh);
 	if (resolver->settle_timer != NULL)
 		event_free(resolver->settle_timer);
+	if (resolver->dns != NULL)
+		close_dns(resolver);
 	while ((watched = resolver->watched) != NULL) {
 		resolver->watched = watched->next;
 		free(watched);

@@ -25,6 +25,7 @@ typedef void resolver_settled_fn(void *arg);
 /* NULL if memory is out. */
 struct resolver *resolver_new(struct event_base *base,
 	resolver_changed_fn *changed, void *changed_arg);
+/* Runs the event loop once, for what is still asked. */
 void resolver_free(struct resolver *resolver);
 
 /* From now on keeps this endpoint's address up to date. Asks at once if it has

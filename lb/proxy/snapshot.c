@@ -134,16 +134,27 @@ shares_host(const struct config_service *service, const struct table *counts,
 	return n_any > 1;
 }
 
+static struct slice
+suffix_name(struct slice name, struct slice suffix)
+{
+	char *out = memory_zalloc(name.len + 1 + suffix.len);
+
+	memcpy(out, name.ptr, name.len);
+	out[name.len] = '_';
+	memcpy(out + name.len + 1, suffix.ptr, suffix.len);
+	return (struct slice){out, name.len + 1 + suffix.len};
+}
+
 /* One cookie a service: where services share a host, its name tells whose. */
 static void
 name_cookies(struct snapshot *snapshot)
 {
 	const struct config *config = snapshot->config;
 	struct snapshot_service *service;
+	struct slice plain;
+	struct slice suffixed;
 	struct table counts;
 	uintptr_t n_any = 0;
-	size_t len;
-	char *name;
 	size_t i;
 
 	table_init(&counts);
@@ -152,16 +163,16 @@ name_cookies(struct snapshot *snapshot)
 		n_any = 2;
 	for (i = 0; i < snapshot->n_services; i++) {
 		service = &snapshot->services[i];
-		len = strlen(service->config->sticky.cookie);
-		name = memory_zalloc(len + service->name.len + 2);
-		memcpy(name, service->config->sticky.cookie, len);
+		plain = slice_from_string(service->config->sticky.cookie);
+		suffixed = suffix_name(plain, service->name);
 		if (shares_host(service->config, &counts, n_any)) {
-			name[len++] = '_';
-			memcpy(name + len, service->name.ptr,
-				service->name.len);
-			len += service->name.len;
+			service->cookie_name = suffixed;
+			service->former_cookie_name = plain;
+		} else {
+			service->cookie_name = plain;
+			service->former_cookie_name = suffixed;
 		}
-		service->cookie_name = (struct slice){name, len};
+		service->suffixed_name = suffixed.ptr;
 	}
 	table_free(&counts);
 }
@@ -209,7 +220,7 @@ snapshot_free(struct snapshot *snapshot)
 			free(version->sequence);
 		}
 		free(service->versions);
-		free((char *)(uintptr_t)service->cookie_name.ptr);
+		free((char *)(uintptr_t)service->suffixed_name);
 	}
 	free(snapshot->services);
 	route_free(&snapshot->routes);

@@ -38,6 +38,8 @@ struct snapshot_service {
 	unsigned index; /* in snapshot.services */
 	struct slice name;
 	struct slice cookie_name;
+	struct slice former_cookie_name; /* if it shared its host, or didn't */
+	const char *suffixed_name;       /* owned: one of the two */
 	struct snapshot_version *versions;
 	size_t n_versions;
 };
