@@ -133,3 +133,51 @@ tests_unit_test_reference_SOURCES = tests/unit/test_reference.c
 tests_unit_test_reference_CPPFLAGS = $(unit_cppflags) \
 	-DSOURCE_DIR='"$(srcdir)"'
 tests_unit_test_reference_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_access_log
+tests_unit_test_access_log_SOURCES = tests/unit/test_access_log.c
+tests_unit_test_access_log_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_access_log_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_conn
+tests_unit_test_conn_SOURCES = tests/unit/test_conn.c
+tests_unit_test_conn_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conn_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_forward
+tests_unit_test_forward_SOURCES = tests/unit/test_forward.c \
+	tests/unit/exact.h tests/unit/head.h
+tests_unit_test_forward_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_forward_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_forward_client
+tests_unit_test_forward_client_SOURCES = tests/unit/test_forward_client.c \
+	tests/unit/exact.h tests/unit/head.h
+tests_unit_test_forward_client_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_forward_client_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_forward_response
+tests_unit_test_forward_response_SOURCES = tests/unit/test_forward_response.c \
+	tests/unit/exact.h tests/unit/head.h
+tests_unit_test_forward_response_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_forward_response_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_h1_frame
+tests_unit_test_h1_frame_SOURCES = tests/unit/test_h1_frame.c
+tests_unit_test_h1_frame_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_h1_frame_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_retry
+tests_unit_test_retry_SOURCES = tests/unit/test_retry.c
+tests_unit_test_retry_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_retry_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_route
+tests_unit_test_route_SOURCES = tests/unit/test_route.c tests/unit/exact.h
+tests_unit_test_route_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_route_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_timeouts
+tests_unit_test_timeouts_SOURCES = tests/unit/test_timeouts.c
+tests_unit_test_timeouts_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_timeouts_LDADD = $(unit_libs)
