@@ -1,5 +1,7 @@
 #include "net/conn.h"
 
+#include <assert.h>
+
 /*
  * The event is one struct for both directions: adding a second one for writes
  * would double what an idle connection costs, and writes rarely block.
@@ -24,7 +26,7 @@ update(struct conn *conn)
 
 	if (conn->is_reading)
 		what |= EV_READ;
-	if (conn->out != NULL)
+	if (conn_is_blocked(conn))
 		what |= EV_WRITE;
 	return watch(conn, what);
 }
@@ -38,6 +40,7 @@ conn_open(struct conn *conn, struct event_base *base, int fd,
 	conn->transport.ops = &transport_plain;
 	conn->transport.fd = fd;
 	conn->out = NULL;
+	conn->pipe = NULL;
 	conn->is_reading = true;
 	if (is_connecting)
 		what |= EV_WRITE;
@@ -52,6 +55,7 @@ release(struct conn *conn, struct pool *buffers)
 	if (conn->out != NULL)
 		buffer_give(buffers, conn->out);
 	conn->out = NULL;
+	conn->pipe = NULL;
 }
 
 void
@@ -161,6 +165,31 @@ conn_send(struct conn *conn, struct pool *buffers, const struct iovec *iov,
 }
 
 enum conn_result
+conn_send_pipe(struct conn *conn, struct pipe *pipe)
+{
+	assert(!conn_is_blocked(conn));
+	if (pipe_drain(pipe, conn->transport.fd) == TRANSPORT_FAILED)
+		return CONN_FAILED;
+	if (pipe->len == 0)
+		return CONN_SENT;
+	conn->pipe = pipe;
+	return update(conn) ? CONN_BLOCKED : CONN_FAILED;
+}
+
+static enum conn_result
+flush_pipe(struct conn *conn)
+{
+	struct pipe *pipe = conn->pipe;
+
+	if (pipe_drain(pipe, conn->transport.fd) == TRANSPORT_FAILED)
+		return CONN_FAILED;
+	if (pipe->len > 0)
+		return CONN_BLOCKED;
+	conn->pipe = NULL;
+	return update(conn) ? CONN_SENT : CONN_FAILED;
+}
+
+enum conn_result
 conn_flush(struct conn *conn, struct pool *buffers)
 {
 	struct buffer *out = conn->out;
@@ -168,7 +197,7 @@ conn_flush(struct conn *conn, struct pool *buffers)
 	ssize_t sent;
 
 	if (out == NULL)
-		return CONN_SENT;
+		return conn->pipe != NULL ? flush_pipe(conn) : CONN_SENT;
 	iov.iov_base = out->data + out->start;
 	iov.iov_len = buffer_len(out);
 	sent = transport_write(&conn->transport, &iov, 1);

@@ -15,12 +15,14 @@
 #include <stdbool.h>
 
 #include "net/buffer.h"
+#include "net/pipe.h"
 #include "net/transport.h"
 
 struct conn {
 	struct event event;
 	struct transport transport;
 	struct buffer *out; /* NULL: nothing owed */
+	struct pipe *pipe;  /* owed behind out; its sender's. Or NULL */
 	bool is_reading;
 };
 
@@ -44,7 +46,7 @@ void conn_abort(struct conn *conn, struct pool *buffers);
 static inline bool
 conn_is_blocked(const struct conn *conn)
 {
-	return conn->out != NULL;
+	return conn->out != NULL || conn->pipe != NULL;
 }
 
 /* Reading off or on; costs a system call where it changes. */
@@ -53,6 +55,11 @@ void conn_set_reading(struct conn *conn, bool is_reading);
 /* Sends 1 to 3 pieces; behind what is owed, if anything is. */
 enum conn_result conn_send(struct conn *conn, struct pool *buffers,
 	const struct iovec *iov, int n) __attribute__((warn_unused_result));
+
+/* Sends what is in the pipe, which must stay until it is empty. Plain sockets
+ * only, and not while the connection is blocked. */
+enum conn_result conn_send_pipe(struct conn *conn, struct pipe *pipe)
+	__attribute__((warn_unused_result));
 
 /* The socket is writable: sends what is owed. */
 enum conn_result conn_flush(struct conn *conn, struct pool *buffers)

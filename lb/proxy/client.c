@@ -533,6 +533,17 @@ client_send_body(
 	return send_framed(client, 0, body, trailers, is_end);
 }
 
+static enum conn_result
+client_send_pipe(void *stream, struct pipe *pipe)
+{
+	struct client *client = stream;
+	enum conn_result result = conn_send_pipe(&client->conn, pipe);
+
+	if (result == CONN_BLOCKED)
+		set_timeout(client, client->shard->view->client_body);
+	return result;
+}
+
 static void
 client_resume(void *stream)
 {
@@ -575,6 +586,7 @@ client_finish(void *stream, enum stream_end end)
 static const struct stream_ops client_stream_ops = {
 	.send_head = client_send_head,
 	.send_body = client_send_body,
+	.send_pipe = client_send_pipe,
 	.resume = client_resume,
 	.tunnel = client_tunnel,
 	.finish = client_finish,

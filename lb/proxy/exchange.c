@@ -75,6 +75,8 @@ finish(struct exchange *exchange, enum stream_end end)
 	else
 		shard_give_view(shard, exchange->view);
 	free(exchange->head_copy);
+	if (exchange->pipe != NULL)
+		pipe_give(&shard->pipes, exchange->pipe);
 	pool_give(&shard->exchanges, exchange);
 	ops->finish(stream, end);
 }
@@ -498,7 +500,9 @@ exchange_fail_body(struct exchange *exchange, unsigned status, const char *why)
 void
 exchange_writable(struct exchange *exchange)
 {
-	if (exchange->upstream != NULL && !exchange->has_ended_down)
+	if (exchange->is_pipe_last)
+		complete(exchange);
+	else if (exchange->upstream != NULL && !exchange->has_ended_down)
 		upstream_set_reading(exchange->upstream, true);
 }
 
@@ -674,6 +678,30 @@ exchange_on_response(struct exchange *exchange, const struct message *response,
 	if (result == CONN_FAILED)
 		exchange_abort(exchange);
 	else if (is_end)
+		complete(exchange);
+	else
+		pass_on(exchange, result);
+}
+
+struct pipe *
+exchange_response_pipe(struct exchange *exchange)
+{
+	if (exchange->pipe == NULL && exchange->ops->send_pipe != NULL)
+		exchange->pipe = pipe_take(&exchange->shard->pipes);
+	return exchange->pipe;
+}
+
+void
+exchange_on_response_pipe(struct exchange *exchange, size_t n, bool is_end)
+{
+	enum conn_result result;
+
+	exchange->bytes_out += n;
+	exchange->is_pipe_last = is_end;
+	result = exchange->ops->send_pipe(exchange->stream, exchange->pipe);
+	if (result == CONN_FAILED)
+		exchange_abort(exchange);
+	else if (result == CONN_SENT && is_end)
 		complete(exchange);
 	else
 		pass_on(exchange, result);

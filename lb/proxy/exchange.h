@@ -42,6 +42,9 @@ struct stream_ops {
 	/* trailers: field lines, or len 0; only at the end. */
 	enum conn_result (*send_body)(void *stream, struct slice body,
 		struct slice trailers, bool is_end);
+	/* The same from a pipe, which stays until exchange_writable() where it
+	 * comes back blocked. NULL where bytes can't go out unread. */
+	enum conn_result (*send_pipe)(void *stream, struct pipe *pipe);
 	/* The request's body window has been taken: offer more. */
 	void (*resume)(void *stream);
 	/* From here on both ways carry bytes of another protocol. */
@@ -92,6 +95,7 @@ struct exchange {
 	struct registry_endpoint *target;      /* endpoint's, also in a tunnel */
 	struct sticky_decision decision;
 	struct upstream *upstream;
+	struct pipe *pipe; /* of the response's body, or NULL */
 	struct list queue_node; /* in the endpoint's queue */
 	struct timeout queue_timeout;
 	struct upstream_pool *queue; /* whose queue it waits in, or NULL */
@@ -114,6 +118,7 @@ struct exchange {
 	/* What becomes of it. */
 	bool has_ended_up;   /* tunnels: no more from the client */
 	bool has_ended_down; /* tunnels: no more from the upstream */
+	bool is_pipe_last;   /* the response ends with what is in the pipe */
 	uint16_t status;     /* sent to the client; 0: none */
 	enum meter_error error;
 	const char *why;        /* of a refusal; a static string, or NULL */
@@ -166,6 +171,12 @@ void exchange_on_response(struct exchange *exchange,
 	struct slice trailers, bool is_end);
 void exchange_on_response_body(struct exchange *exchange, struct slice data,
 	struct slice trailers, bool is_end);
+/* A pipe for n bytes of the response's body that will pass unread; NULL if they
+ * had better be copied. */
+struct pipe *exchange_response_pipe(struct exchange *exchange);
+/* n more bytes are in it. */
+void exchange_on_response_pipe(struct exchange *exchange, size_t n,
+	bool is_end);
 /* It has taken what was owed. */
 void exchange_on_upstream_writable(struct exchange *exchange);
 /* It was idle for too long in a tunnel. */

@@ -406,6 +406,7 @@ shard_free(struct shard *shard)
 	free(shard->pools);
 	pool_close(&shard->buffers);
 	pool_close(&shard->exchanges);
+	pipe_pool_close(&shard->pipes);
 	if (shard->spare_fd >= 0)
 		close(shard->spare_fd);
 	free(shard->scratch);

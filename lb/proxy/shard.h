@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "base/pool.h"
 #include "http/message.h"
+#include "net/pipe.h"
 #include "net/worker.h"
 #include "proxy/access_log.h"
 #include "proxy/registry.h"
@@ -78,6 +79,7 @@ struct shard {
 	uint64_t random;
 	struct pool buffers;
 	struct pool exchanges;
+	struct pipe_pool pipes;
 	struct list clients; /* all client connections */
 	struct list listeners;
 	struct upstream_pool **pools; /* by endpoint id */

@@ -10,6 +10,10 @@
 #include "http/h1_parse.h"
 #include "proxy/upstream_pool.h"
 
+/* What is left of a body from which on it is spliced: below, two more calls and
+ * a pipe cost more than the copy. */
+#define SPLICE_MIN (64 * 1024)
+
 static const struct slice NOTHING = {NULL, 0};
 
 static void on_event(evutil_socket_t fd, short what, void *arg);
@@ -252,6 +256,43 @@ receive(struct upstream *upstream)
 	after_delivery(upstream);
 }
 
+/* Is so much of the body to come that it should pass unread? Only where it has
+ * a length is the framing the same on both sides. */
+static bool
+may_splice(const struct upstream *upstream)
+{
+	return upstream->state == UPSTREAM_BODY && upstream->in == NULL &&
+	       upstream->body.kind == BODY_LENGTH &&
+	       upstream->body.remaining >= SPLICE_MIN;
+}
+
+/* False if there is no pipe. */
+static bool
+splice_body(struct upstream *upstream)
+{
+	struct pipe *pipe = exchange_response_pipe(upstream->exchange);
+	struct h1_body *body = &upstream->body;
+	size_t max = PIPE_SIZE;
+	long n;
+
+	if (pipe == NULL)
+		return false;
+	if (body->remaining < max)
+		max = (size_t)body->remaining;
+	n = pipe_fill(pipe, upstream->conn.transport.fd, max);
+	if (n == TRANSPORT_AGAIN)
+		return true;
+	if (n <= 0) {
+		fail(upstream, METER_ERROR_TRUNCATED);
+		return true;
+	}
+	body->remaining -= (uint64_t)n;
+	touch_timeout(upstream);
+	exchange_on_response_pipe(
+		upstream->exchange, (size_t)n, body->remaining == 0);
+	return true;
+}
+
 static void
 on_eof(struct upstream *upstream)
 {
@@ -282,6 +323,8 @@ on_readable(struct upstream *upstream)
 		upstream_close(upstream);
 		return;
 	}
+	if (may_splice(upstream) && splice_body(upstream))
+		return;
 	if (upstream->in == NULL)
 		upstream->in = buffer_take(&shard->buffers);
 	in = upstream->in;
