@@ -13,11 +13,12 @@ from .backend import Connection, PeerClosed, ScriptedBackend, respond
 from .browser import Browser
 from .client import RawClient
 from .http1 import Message, ProtocolError, Truncated
+from .load import Load
 from .perch import Perch, free_port
 from .wait import PATIENCE, wait_for
 
 __all__ = [
-    "Admin", "Browser", "Connection", "Message", "Metrics", "PATIENCE",
-    "PeerClosed", "Perch", "ProtocolError", "RawClient", "ScriptedBackend",
-    "Truncated", "free_port", "respond", "wait_for",
+    "Admin", "Browser", "Connection", "Load", "Message", "Metrics",
+    "PATIENCE", "PeerClosed", "Perch", "ProtocolError", "RawClient",
+    "ScriptedBackend", "Truncated", "free_port", "respond", "wait_for",
 ]

@@ -201,19 +201,22 @@ class Perch:
     # -- life -------------------------------------------------------------
 
     def start(self):
+        self.spawn()
+        wait_for("perch to be ready", self._is_ready)
+
+    def spawn(self):
+        """Starts it; it needn't be ready, or ever be."""
         def limit_descriptors():
-            if self._nofile:
-                resource.setrlimit(
-                    resource.RLIMIT_NOFILE, (self._nofile, self._nofile))
+            resource.setrlimit(
+                resource.RLIMIT_NOFILE, (self._nofile, self._nofile))
 
         self.is_killed = False
         with open(self.error_file, "ab") as errors:
             self.process = subprocess.Popen(
                 [program(), "-c", self.config_file],
                 stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
-                env=self._environment, preexec_fn=limit_descriptors,
-                cwd=self.folder)
-        wait_for("perch to be ready", self._is_ready)
+                env=self._environment, cwd=self.folder,
+                preexec_fn=limit_descriptors if self._nofile else None)
 
     def _is_ready(self):
         code = self.process.poll()
