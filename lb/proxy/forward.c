@@ -1,5 +1,6 @@
 #include "proxy/forward.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,8 +34,10 @@ is_dropped(const struct forward_head *head, unsigned index)
 void
 forward_add(struct forward_head *head, struct slice name, struct slice value)
 {
-	if (head->n_extras == FORWARD_EXTRAS_MAX)
+	if (head->n_extras == FORWARD_EXTRAS_MAX) {
+		head->is_overfull = true;
 		return;
+	}
 	head->extras[head->n_extras++] = (struct forward_field){name, value};
 }
 
@@ -56,8 +59,8 @@ drop_named(struct forward_head *head, struct slice name)
 	}
 }
 
-/* May Connection name it? Never what frames the message, nor Host; Upgrade has
- * a rule of its own. */
+/* May Connection name it? Never what frames the message, nor Host, nor what
+ * perch says itself; Upgrade has a rule of its own. */
 static bool
 is_nameable(struct slice name)
 {
@@ -66,6 +69,10 @@ is_nameable(struct slice name)
 	case FIELD_TRANSFER_ENCODING:
 	case FIELD_HOST:
 	case FIELD_UPGRADE:
+	case FIELD_X_FORWARDED_FOR:
+	case FIELD_X_FORWARDED_HOST:
+	case FIELD_X_FORWARDED_PROTO:
+	case FIELD_X_REQUEST_ID:
 		return false;
 	default:
 		return true;
@@ -124,14 +131,17 @@ format_number(struct forward_text *text, uint64_t number)
 			     (unsigned long long)number)};
 }
 
-static void
+static bool
 restore_length(struct forward_head *head, struct forward_text *text,
 	bool has_length)
 {
+	struct slice number;
+
 	if (has_length || !message_has(head->message, FIELD_CONTENT_LENGTH))
-		return;
-	forward_add(head, SLICE("Content-Length"),
-		format_number(text, head->message->content_length));
+		return true;
+	number = format_number(text, head->message->content_length);
+	forward_add(head, SLICE("Content-Length"), number);
+	return number.len > 0;
 }
 
 /* --- requests ------------------------------------------------------------------ */
@@ -166,22 +176,38 @@ join_forwarded_for(const struct message *request,
 	return (struct slice){out, len + address_len};
 }
 
-/* Cookie without perch's own; len 0 if nothing is left. */
 static bool
-strip_cookie(struct slice value, struct slice own, struct forward_text *text,
-	struct slice *stripped)
+is_own_cookie(struct slice name, const struct forward_request_options *options)
 {
-	struct slice rest = value;
+	return slice_equal(name, options->cookie_name) ||
+	       slice_equal(name, options->former_cookie_name);
+}
+
+static bool
+has_own_cookie(
+	struct slice value, const struct forward_request_options *options)
+{
 	struct slice name;
 	struct slice cookie;
 	struct slice pair;
-	size_t len = 0;
-	char *out = forward_text_take(text, value.len + 2);
 
-	if (out == NULL)
-		return false;
-	while (field_cookie_next(&rest, &name, &cookie, &pair)) {
-		if (slice_equal(name, own))
+	while (field_cookie_next(&value, &name, &cookie, &pair))
+		if (is_own_cookie(name, options))
+			return true;
+	return false;
+}
+
+/* Appends the cookies that aren't perch's; out has room for them all. */
+static size_t
+append_others(char *out, size_t len, struct slice value,
+	const struct forward_request_options *options)
+{
+	struct slice name;
+	struct slice cookie;
+	struct slice pair;
+
+	while (field_cookie_next(&value, &name, &cookie, &pair)) {
+		if (is_own_cookie(name, options))
 			continue;
 		if (len > 0) {
 			memcpy(out + len, "; ", 2);
@@ -190,50 +216,115 @@ strip_cookie(struct slice value, struct slice own, struct forward_text *text,
 		memcpy(out + len, pair.ptr, pair.len);
 		len += pair.len;
 	}
-	*stripped = (struct slice){out, len};
-	return true;
+	return len;
 }
 
+/*
+ * Takes perch's own cookies out. All fields that have one become one field,
+ * however many they are: the extras are few.
+ */
 static bool
-has_cookie(struct slice value, struct slice own)
-{
-	struct slice name;
-	struct slice cookie;
-	struct slice pair;
-
-	while (field_cookie_next(&value, &name, &cookie, &pair))
-		if (slice_equal(name, own))
-			return true;
-	return false;
-}
-
-static bool
-forward_cookie(struct forward_head *head, unsigned index,
+forward_cookies(struct forward_head *head,
 	const struct forward_request_options *options,
 	struct forward_text *text)
 {
-	struct slice value = message_field_value(
-		head->message, &head->message->fields[index]);
-	struct slice stripped;
+	const struct message *request = head->message;
+	struct slice value;
+	size_t len = 0;
+	char *out = NULL;
+	unsigned i;
 
-	if (!has_cookie(value, options->cookie_name))
+	if (!message_has(request, FIELD_COOKIE))
 		return true;
-	forward_drop(head, index);
-	if (!strip_cookie(value, options->cookie_name, text, &stripped))
-		return false;
-	if (stripped.len > 0)
-		forward_add(head, SLICE("Cookie"), stripped);
+	for (i = 0; i < request->n_fields; i++) {
+		if (request->fields[i].id != FIELD_COOKIE ||
+			is_dropped(head, i))
+			continue;
+		value = message_field_value(request, &request->fields[i]);
+		if (!has_own_cookie(value, options))
+			continue;
+		/* Two bytes between cookies of different fields: no more than
+		 * their lines had. */
+		if (out == NULL)
+			out = forward_text_take(text, request->head_len);
+		if (out == NULL)
+			return false;
+		forward_drop(head, i);
+		len = append_others(out, len, value, options);
+	}
+	if (len > 0)
+		forward_add(head, SLICE("Cookie"), (struct slice){out, len});
 	return true;
 }
 
+/* Is name the other one, if "_" counts as "-"? Backends that make variables of
+ * fields (CGI) can't tell them apart. */
 static bool
+is_folded_name(struct slice name, struct slice other)
+{
+	size_t i;
+
+	if (name.len != other.len)
+		return false;
+	for (i = 0; i < name.len; i++) {
+		char c = name.ptr[i] == '_' ? '-' : name.ptr[i];
+
+		if (tolower((unsigned char)c) !=
+			tolower((unsigned char)other.ptr[i]))
+			return false;
+	}
+	return true;
+}
+
+/* A field that only this proxy may send, by whatever spelling. */
+static bool
+is_vouched_for(struct slice name, struct slice override_header)
+{
+	return is_folded_name(name, override_header) ||
+	       is_folded_name(name, SLICE("X-Forwarded-For")) ||
+	       is_folded_name(name, SLICE("X-Forwarded-Proto")) ||
+	       is_folded_name(name, SLICE("X-Forwarded-Host")) ||
+	       is_folded_name(name, SLICE("X-Request-Id"));
+}
+
+static bool
+is_disguised(struct slice name, struct slice override_header)
+{
+	return memchr(name.ptr, '_', name.len) != NULL &&
+	       is_vouched_for(name, override_header);
+}
+
+struct slice
+forward_trailers(struct slice trailers, struct slice override_header)
+{
+	struct slice rest = trailers;
+	struct slice name;
+	const char *end;
+
+	while (rest.len > 0) {
+		end = memchr(rest.ptr, ':', rest.len);
+		if (end == NULL)
+			return NOTHING;
+		name = (struct slice){rest.ptr, (size_t)(end - rest.ptr)};
+		if (is_vouched_for(name, override_header))
+			return NOTHING;
+		end = memchr(rest.ptr, '\n', rest.len);
+		if (end == NULL)
+			return NOTHING;
+		rest.len -= (size_t)(end + 1 - rest.ptr);
+		rest.ptr = end + 1;
+	}
+	return trailers;
+}
+
+static void
 forward_request_field(struct forward_head *head, unsigned index,
-	const struct forward_request_options *options,
-	struct forward_text *text, bool *has_length)
+	const struct forward_request_options *options, bool *has_length)
 {
 	const struct message *request = head->message;
 	const struct field *field = &request->fields[index];
 	bool is_trusted = options->client.is_trusted;
+	struct slice name;
 
 	switch ((enum field_id)field->id) {
 	case FIELD_CONNECTION:
@@ -277,34 +368,36 @@ forward_request_field(struct forward_head *head, unsigned index,
 		if (options->drops_conditions)
 			forward_drop(head, index);
 		break;
-	case FIELD_COOKIE:
-		return forward_cookie(head, index, options, text);
-	default:
-		if (field->name_len == options->override_header.len &&
-			slice_equal_nocase(message_field_name(request, field),
-				options->override_header))
+	case FIELD_OTHER:
+		name = message_field_name(request, field);
+		if (slice_equal_nocase(name, options->override_header) ||
+			is_disguised(name, options->override_header))
 			forward_drop(head, index);
 		break;
+	default:
+		break;
 	}
-	return true;
 }
 
-static void
+static bool
 add_forwarded(struct forward_head *head,
 	const struct forward_request_options *options,
 	struct forward_text *text)
 {
 	const struct message *request = head->message;
 	bool is_trusted = options->client.is_trusted;
+	struct slice hops = join_forwarded_for(request, options, text);
 
-	forward_add(head, SLICE("X-Forwarded-For"),
-		join_forwarded_for(request, options, text));
+	if (hops.len == 0)
+		return false;
+	forward_add(head, SLICE("X-Forwarded-For"), hops);
 	if (!is_trusted || !message_has(request, FIELD_X_FORWARDED_PROTO))
 		forward_add(head, SLICE("X-Forwarded-Proto"),
 			options->client.scheme);
 	if (!is_trusted || !message_has(request, FIELD_X_FORWARDED_HOST))
 		forward_add(head, SLICE("X-Forwarded-Host"),
 			message_slice(request, request->host));
+	return true;
 }
 
 bool
@@ -320,34 +413,36 @@ forward_request(const struct message *request,
 
 	memset(head, 0, offsetof(struct forward_head, extras));
 	head->n_extras = 0;
+	head->is_overfull = false;
 	head->message = request;
 	head->method = message_slice(request, request->method_name);
 	head->target = message_slice(request, request->path);
 	head->body = request->body;
 	head->is_bodiless = false;
 	for (i = 0; i < request->n_fields; i++)
-		if (!forward_request_field(
-			    head, i, options, text, &has_length))
-			return false;
-	restore_length(head, text, has_length);
+		forward_request_field(head, i, options, &has_length);
+	if (!restore_length(head, text, has_length))
+		return false;
 	if (request->body == BODY_CHUNKED)
 		forward_add(head, SLICE("Transfer-Encoding"),
 			SLICE("chunked"));
 	if (request->is_absolute_form || !message_has(request, FIELD_HOST))
 		forward_add(head, SLICE("Host"),
 			message_slice(request, request->host));
-	if (options->is_upgrade)
-		forward_add(head, SLICE("Connection"), SLICE("upgrade"));
-	if (wants_trailers) {
+	if (wants_trailers)
 		forward_add(head, SLICE("TE"), SLICE("trailers"));
-		if (!options->is_upgrade)
-			forward_add(head, SLICE("Connection"), SLICE("TE"));
-	}
-	add_forwarded(head, options, text);
+	if (options->is_upgrade || wants_trailers)
+		forward_add(head, SLICE("Connection"),
+			!wants_trailers        ? SLICE("upgrade")
+			: options->is_upgrade ? SLICE("upgrade, TE")
+					      : SLICE("TE"));
+	if (!forward_cookies(head, options, text) ||
+		!add_forwarded(head, options, text))
+		return false;
 	if (!options->keeps_request_id)
 		forward_add(head, SLICE("X-Request-Id"), options->request_id);
 	forward_add(head, options->override_header, options->override_value);
-	return true;
+	return !head->is_overfull;
 }
 
 /* --- responses ------------------------------------------------------------------- */
@@ -438,6 +533,7 @@ forward_response(const struct message *response,
 
 	memset(head, 0, offsetof(struct forward_head, extras));
 	head->n_extras = 0;
+	head->is_overfull = false;
 	head->message = response;
 	head->status = response->status;
 	head->reason = message_slice(response, response->reason);
@@ -446,13 +542,16 @@ forward_response(const struct message *response,
 	for (i = 0; i < response->n_fields; i++)
 		forward_response_field(
 			head, i, options->is_upgrade, &has_length);
-	if (response->status >= 200 && response->status != 204)
-		restore_length(head, text, has_length);
+	if (response->status >= 200 && response->status != 204 &&
+		!restore_length(head, text, has_length))
+		return false;
 	if (options->is_upgrade)
 		forward_add(head, SLICE("Connection"), SLICE("upgrade"));
 	if (options->set_cookie.len > 0)
 		forward_add(head, SLICE("Set-Cookie"), options->set_cookie);
-	return !options->makes_private || make_private(head, text);
+	if (options->makes_private && !make_private(head, text))
+		return false;
+	return !head->is_overfull;
 }
 
 /* --- writing ------------------------------------------------------------------------ */
@@ -533,7 +632,7 @@ put_fields(struct writer *writer, const struct forward_head *head, char *start)
 size_t
 forward_write_request(const struct forward_head *head, char *out, size_t cap)
 {
-	struct writer writer = {out, out + cap, false};
+	struct writer writer = {out, out + cap, head->is_overfull};
 
 	put(&writer, head->method);
 	put(&writer, SLICE(" "));
@@ -546,7 +645,7 @@ size_t
 forward_write_response(const struct forward_head *head,
 	struct slice connection, char *out, size_t cap)
 {
-	struct writer writer = {out, out + cap, false};
+	struct writer writer = {out, out + cap, head->is_overfull};
 	char status[4] = {
 		(char)('0' + head->status / 100),
 		(char)('0' + head->status / 10 % 10),
@@ -593,6 +692,7 @@ forward_client_address(const struct message *request,
 	struct address client = *peer;
 	struct address hop;
 	struct slice value;
+	struct slice element;
 	size_t end;
 	size_t start;
 	int i;
@@ -607,10 +707,11 @@ forward_client_address(const struct message *request,
 			for (start = end; start > 0; start--)
 				if (value.ptr[start - 1] == ',')
 					break;
-			if (!parse_hop(slice_trim((struct slice){
-					       value.ptr + start,
-					       end - start}),
-				    &hop))
+			element = slice_trim((struct slice){
+				value.ptr + start, end - start});
+			if (element.len == 0)
+				continue;
+			if (!parse_hop(element, &hop))
 				return client;
 			client = hop;
 		}
@@ -618,12 +719,39 @@ forward_client_address(const struct message *request,
 	return client;
 }
 
+/* "max-age=60" by its name; the number in *seconds. */
+static bool
+is_age(struct slice directive, struct slice name, uint64_t *seconds)
+{
+	struct slice start = {directive.ptr, name.len};
+	size_t i;
+
+	if (directive.len <= name.len || directive.ptr[name.len] != '=' ||
+		!slice_equal_nocase(start, name))
+		return false;
+	*seconds = 0;
+	for (i = name.len + 1; i < directive.len; i++)
+		if (directive.ptr[i] >= '1' && directive.ptr[i] <= '9')
+			*seconds = 1;
+	return true;
+}
+
+static bool
+forbids_sharing(struct slice directive)
+{
+	return slice_equal_nocase(directive, SLICE("private")) ||
+	       slice_equal_nocase(directive, SLICE("no-store")) ||
+	       slice_equal_nocase(directive, SLICE("no-cache"));
+}
+
 bool
 forward_is_shared_cacheable(const struct message *response)
 {
-	/* Cache-Control overrules Expires (RFC 9111 5.3). */
-	bool is_cacheable = message_has(response, FIELD_EXPIRES) &&
-			    !message_has(response, FIELD_CACHE_CONTROL);
+	struct slice expires = message_find(response, FIELD_EXPIRES);
+	bool is_public = false;
+	bool has_age = false;
+	uint64_t age = 0;
+	uint64_t shared_age = 0;
 	struct slice value;
 	struct slice directive;
 	unsigned i;
@@ -633,20 +761,18 @@ forward_is_shared_cacheable(const struct message *response)
 			continue;
 		value = message_field_value(response, &response->fields[i]);
 		while (field_list_next(&value, &directive)) {
-			if (slice_equal_nocase(directive, SLICE("private")) ||
-				slice_equal_nocase(
-					directive, SLICE("no-store")) ||
-				slice_equal_nocase(
-					directive, SLICE("no-cache")))
+			if (forbids_sharing(directive))
 				return false;
-			if (is_shared_directive(directive) ||
-				(directive.len > 8 &&
-					strncasecmp(directive.ptr, "max-age=",
-						8) == 0 &&
-					!slice_equal(directive,
-						SLICE("max-age=0"))))
-				is_cacheable = true;
+			if (slice_equal_nocase(directive, SLICE("public")))
+				is_public = true;
+			if (is_age(directive, SLICE("max-age"), &age) ||
+				is_age(directive, SLICE("s-maxage"),
+					&shared_age))
+				has_age = true;
 		}
 	}
-	return is_cacheable;
+	if (is_public || age > 0 || shared_age > 0)
+		return true;
+	/* An age overrules Expires (RFC 9111 5.3); what is no date is past. */
+	return !has_age && expires.len > 20;
 }

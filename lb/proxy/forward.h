@@ -27,6 +27,7 @@ struct forward_head {
 	uint64_t dropped[(MESSAGE_FIELDS_MAX + 63) / 64]; /* by index */
 	struct forward_field extras[FORWARD_EXTRAS_MAX];
 	unsigned n_extras;
+	bool is_overfull; /* an extra was lost: it must not go out */
 	/* Requests. */
 	struct slice method;
 	struct slice target;
@@ -50,6 +51,7 @@ struct forward_text {
 char *forward_text_take(struct forward_text *text, size_t len);
 
 void forward_drop(struct forward_head *head, unsigned index);
+/* One too many makes the head overfull, which no writer lets out. */
 void forward_add(
 	struct forward_head *head, struct slice name, struct slice value);
 
@@ -66,7 +68,8 @@ struct forward_request_options {
 	bool keeps_request_id;        /* the one that came is the one to send */
 	struct slice override_header; /* sticky.header */
 	struct slice override_value;  /* "service=version" */
-	struct slice cookie_name;     /* taken out of Cookie */
+	struct slice cookie_name;     /* taken out of Cookie, like the next */
+	struct slice former_cookie_name;
 	bool drops_conditions;        /* If-* and Range: another version's */
 	bool is_upgrade;              /* Connection and Upgrade go through */
 };
@@ -81,6 +84,11 @@ struct forward_response_options {
 	bool makes_private;      /* Cache-Control: public, s-maxage -> private */
 	struct slice set_cookie; /* len 0: none */
 };
+
+/* A request's trailer section, or nothing if it has a field that this proxy
+ * vouches for. */
+struct slice forward_trailers(
+	struct slice trailers, struct slice override_header);
 
 bool forward_response(const struct message *response,
 	const struct forward_response_options *options,

@@ -112,7 +112,8 @@ find_path(const struct route_host *host, struct slice path)
 	return NULL;
 }
 
-/* Lower case, without port and without a trailing dot. */
+/* Lower case, without port and without a trailing dot; empty if it is longer
+ * than any name. */
 static struct slice
 canonical_host(struct slice host, char out[HOST_MAX])
 {
@@ -126,7 +127,7 @@ canonical_host(struct slice host, char out[HOST_MAX])
 	if (len > 0 && host.ptr[len - 1] == '.')
 		len--;
 	if (len > HOST_MAX)
-		len = HOST_MAX;
+		return (struct slice){NULL, 0};
 	for (size_t i = 0; i < len; i++)
 		out[i] = (char)tolower((unsigned char)host.ptr[i]);
 	return (struct slice){out, len};
