@@ -1,7 +1,7 @@
 #include "proxy/balance.h"
 
 #include "base/hash.h"
-#include "http/field.h"
+#include "proxy/key.h"
 #include "proxy/maglev.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
@@ -50,72 +50,15 @@ may_pick(const struct exchange *exchange,
 
 /* --- maglev --------------------------------------------------------------------- */
 
-static struct slice
-path_of(const struct message *request)
-{
-	struct slice path = message_slice(request, request->path);
-	const char *query = memchr(path.ptr, '?', path.len);
-
-	if (query != NULL)
-		path.len = (size_t)(query - path.ptr);
-	return path;
-}
-
-static uint64_t
-hash_address(const struct address *address)
-{
-	if (address->any.sa_family == AF_INET)
-		return hash_bytes(&address->v4.sin_addr,
-			sizeof(address->v4.sin_addr), 0);
-	return hash_bytes(
-		&address->v6.sin6_addr, sizeof(address->v6.sin6_addr), 0);
-}
-
-static bool
-hash_key(const struct exchange *exchange, const struct config_key *key,
-	uint64_t *hash)
-{
-	const struct config *config = exchange->view->snapshot->config;
-	const struct message *request = &exchange->request;
-	struct slice value = {NULL, 0};
-	struct address client;
-
-	switch (key->source) {
-	case CONFIG_KEY_CLIENT:
-		*hash = hash_u64(exchange->decision.cell, 0);
-		return true;
-	case CONFIG_KEY_ADDRESS:
-		client = forward_client_address(request, &exchange->peer,
-			config->trusted_proxies, config->n_trusted_proxies);
-		*hash = hash_address(&client);
-		return true;
-	case CONFIG_KEY_HEADER:
-		value = message_find_name(
-			request, slice_from_string(key->name));
-		break;
-	case CONFIG_KEY_COOKIE:
-		value = message_find_cookie(request, slice_from_string(key->name));
-		break;
-	case CONFIG_KEY_PATH:
-		value = path_of(request);
-		break;
-	}
-	if (value.ptr == NULL || value.len == 0)
-		return false;
-	*hash = hash_bytes(value.ptr, value.len, 0);
-	return true;
-}
-
 static uint64_t
 hash_request(const struct exchange *exchange)
 {
 	const struct config_service *config = exchange->service->config;
 	uint64_t hash;
-	size_t i;
 
-	for (i = 0; i < config->balance.n_key; i++)
-		if (hash_key(exchange, &config->balance.key[i], &hash))
-			return hash;
+	if (key_hash(exchange, config->balance.key, config->balance.n_key,
+		    &hash))
+		return hash;
 	return hash_u64(exchange->decision.cell, 0);
 }
 

@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
-#include "http/field.h"
 #include "proxy/balance.h"
+#include "proxy/key.h"
 
 /* Room for a Set-Cookie value, but for name, Domain and the cookie itself. */
 #define ATTRIBUTES_MAX 128
@@ -37,52 +36,16 @@ find_override(const struct exchange *exchange)
 	return version;
 }
 
-static bool
-hash_client_key(const struct exchange *exchange, const struct config_key *key,
-	uint64_t *hash)
-{
-	const struct config *config = exchange->view->snapshot->config;
-	char text[ADDRESS_TEXT_SIZE];
-	struct address client;
-	struct slice value;
-
-	switch (key->source) {
-	case CONFIG_KEY_HEADER:
-		value = message_find_name(
-			&exchange->request, slice_from_string(key->name));
-		break;
-	case CONFIG_KEY_COOKIE:
-		value = message_find_cookie(
-			&exchange->request, slice_from_string(key->name));
-		break;
-	case CONFIG_KEY_ADDRESS:
-		client = forward_client_address(&exchange->request,
-			&exchange->peer, config->trusted_proxies,
-			config->n_trusted_proxies);
-		value.ptr = text;
-		value.len = address_format_ip(&client, text);
-		break;
-	default:
-		return false;
-	}
-	if (value.ptr == NULL || value.len == 0)
-		return false;
-	*hash = hash_bytes(value.ptr, value.len, 0);
-	return true;
-}
-
 static void
 fill_key(const struct exchange *exchange, struct sticky_input *input)
 {
 	const struct config_sticky *sticky = &exchange->service->config->sticky;
-	size_t i;
 
 	/* The cookie's seed wins anyway: spare the hashing. */
 	if (input->has_cookie && !input->is_identity_by_key)
 		return;
-	for (i = 0; i < sticky->n_key && !input->has_key; i++)
-		input->has_key = hash_client_key(
-			exchange, &sticky->key[i], &input->key_hash);
+	input->has_key = key_hash(
+		exchange, sticky->key, sticky->n_key, &input->key_hash);
 }
 
 static int
@@ -97,6 +60,21 @@ index_of(const struct snapshot_service *service,
 	return STICKY_NONE;
 }
 
+/* While a reload spreads, a worker's snapshot may not know the version that
+ * has just become stable: the last one that it knows serves on. */
+static int
+former_stable(const struct snapshot_service *service,
+	const struct release_record *record)
+{
+	int stable = STICKY_NONE;
+
+	while (stable == STICKY_NONE && record->previous != NULL) {
+		record = record->previous;
+		stable = index_of(service, record->stable);
+	}
+	return stable != STICKY_NONE ? stable : 0;
+}
+
 static void
 fill_cookie(const struct exchange *exchange,
 	const struct release_record *record, const struct release_cell *cell,
@@ -108,7 +86,7 @@ fill_cookie(const struct exchange *exchange,
 		message_find_cookie(&exchange->request, service->cookie_name);
 
 	/* The name changes when a second service comes to the host, or goes:
-	 * that must draw nobody anew. */
+	 * that must neither draw anybody anew nor break a page that is open. */
 	if (value.ptr == NULL)
 		value = message_find_cookie(
 			&exchange->request, service->former_cookie_name);
@@ -155,9 +133,8 @@ choose_version(struct exchange *exchange)
 	input.candidate = STICKY_NONE;
 	if (cell.state == RELEASE_RUNNING && record->candidate != NULL)
 		input.candidate = index_of(service, record->candidate);
-	/* An older snapshot may not know a version that a reload brought. */
 	if (input.stable == STICKY_NONE)
-		input.stable = 0;
+		input.stable = former_stable(service, record);
 	input.is_running = input.candidate != STICKY_NONE;
 	input.generation = cell.generation;
 	input.share_bp = cell.share_bp;
@@ -178,7 +155,9 @@ choose_version(struct exchange *exchange)
 	exchange->generation = cell.generation;
 	exchange->is_navigation = input.is_navigation;
 	exchange->is_release_running = input.is_running;
+	/* Of reads only: a conditional write must stay one. */
 	exchange->drops_conditions =
+		(request->method == HTTP_GET || request->method == HTTP_HEAD) &&
 		input.has_cookie && input.cookie.is_pin &&
 		!slice_equal(input.cookie.version, exchange->version->name);
 }
