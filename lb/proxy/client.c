@@ -29,6 +29,18 @@ enum client_state {
 	CLIENT_CLOSED,
 };
 
+/* What the deadline is for: it is set when that changes, and when there is
+ * progress; never because of something else. */
+enum client_waiting {
+	WAITING_FOR_NOTHING,
+	WAITING_FOR_REQUEST, /* its first byte */
+	WAITING_FOR_HEAD,    /* its rest, from the first byte on */
+	WAITING_FOR_BODY,    /* more of it */
+	WAITING_FOR_READER,  /* owed bytes are not taken */
+	WAITING_FOR_ANSWER,  /* on behalf of a client that closed its side */
+	WAITING_TO_LINGER,
+};
+
 enum client_framing { FRAMING_NONE, FRAMING_PLAIN, FRAMING_CHUNKED };
 
 struct client {
@@ -44,6 +56,7 @@ struct client {
 	uint32_t scanned;    /* of a head, from in->start */
 	uint32_t body_start; /* where the body's bytes are read to */
 	uint8_t state;       /* enum client_state */
+	uint8_t waiting;     /* enum client_waiting */
 	uint8_t framing;     /* enum client_framing, of the response */
 	bool is_served : 1;  /* had a request before */
 	bool is_http10 : 1;
@@ -102,11 +115,51 @@ close_client(struct client *client, bool is_abort)
 	worker_defer(&shard->worker, &client->deferred, free_client);
 }
 
-static void
-set_timeout(struct client *client, struct timeout_list *list)
+static struct timeout_list *
+waiting_list(const struct client *client, enum client_waiting waiting)
 {
-	timeouts_set(&client->shard->worker.timeouts, &client->timeout, list,
-		client->shard->now_ns);
+	const struct view *view = client->shard->view;
+
+	switch (waiting) {
+	case WAITING_FOR_REQUEST:
+		return client->is_served ? view->client_idle
+					 : view->client_header;
+	case WAITING_FOR_HEAD:
+		return view->client_header;
+	case WAITING_FOR_BODY:
+	case WAITING_FOR_READER:
+		return view->client_body;
+	case WAITING_FOR_ANSWER:
+		return view->client_half_closed;
+	case WAITING_TO_LINGER:
+		return view->client_linger;
+	case WAITING_FOR_NOTHING:
+		break;
+	}
+	return NULL;
+}
+
+static void
+wait_for(struct client *client, enum client_waiting waiting)
+{
+	struct timeout_list *list = waiting_list(client, waiting);
+
+	if (client->waiting == waiting)
+		return;
+	client->waiting = (uint8_t)waiting;
+	if (list == NULL)
+		timeout_stop(&client->timeout);
+	else
+		timeouts_set(&client->shard->worker.timeouts,
+			&client->timeout, list, client->shard->now_ns);
+}
+
+/* There was progress in what is waited for. */
+static void
+note_progress(struct client *client, enum client_waiting waiting)
+{
+	if (client->waiting == waiting)
+		client->waiting = WAITING_FOR_NOTHING;
 }
 
 /*
@@ -122,7 +175,7 @@ linger(struct client *client)
 	give_in(client);
 	transport_shutdown(&client->conn.transport);
 	conn_set_reading(&client->conn, true);
-	set_timeout(client, client->shard->view->client_linger);
+	wait_for(client, WAITING_TO_LINGER);
 }
 
 static void
@@ -161,7 +214,6 @@ begin_exchange(struct client *client)
 	client->is_served = true;
 	client->has_skipped = false;
 	client->scanned = 0;
-	timeout_stop(&client->timeout);
 	return exchange;
 }
 
@@ -309,6 +361,22 @@ next_request(struct client *client)
 	return true;
 }
 
+/* The client's side has ended, and all that came of it was handed on. True if
+ * that was to be expected. */
+static bool
+end_body(struct client *client)
+{
+	struct slice nothing = {NULL, 0};
+
+	if (!client->is_raw) {
+		exchange_abort(client->exchange);
+		return false;
+	}
+	client->is_body_done = true;
+	exchange_offer_body(client->exchange, nothing, nothing, true);
+	return true;
+}
+
 /* True if a window was offered. */
 static bool
 feed_body(struct client *client)
@@ -319,12 +387,12 @@ feed_body(struct client *client)
 	struct slice window;
 	enum h1_result result;
 
-	if (client->is_body_done || in == NULL || exchange->body.len > 0)
+	if (client->is_body_done || exchange->body.len > 0)
 		return false;
-	if (buffer_len(in) == 0) {
-		in->start = client->body_start;
-		in->end = client->body_start;
-		return false;
+	if (in == NULL || buffer_len(in) == 0) {
+		if (in != NULL)
+			in->start = in->end = client->body_start;
+		return client->has_eof && end_body(client);
 	}
 	buffer_compact(in, client->body_start);
 	result = decode_window(client, &window, &trailers);
@@ -339,36 +407,39 @@ feed_body(struct client *client)
 	return true;
 }
 
-/* Which deadline the connection is under now. */
+/* What an exchange is held up by on this side, if it is. */
+static enum client_waiting
+exchange_waits_for(const struct client *client)
+{
+	const struct exchange *exchange = client->exchange;
+
+	if (client->is_raw)
+		return WAITING_FOR_NOTHING;
+	if (client->has_eof)
+		return exchange->state < EXCHANGE_RESPONDING
+			       ? WAITING_FOR_ANSWER
+			       : WAITING_FOR_NOTHING;
+	/* A client that waits for a 100 owes nothing yet. */
+	if (!client->is_body_done && exchange->body.len == 0 &&
+		!exchange->sends_continue)
+		return WAITING_FOR_BODY;
+	return WAITING_FOR_NOTHING;
+}
+
 static void
 settle_timeout(struct client *client)
 {
-	struct view *view = client->shard->view;
-	struct exchange *exchange = client->exchange;
-
-	if (exchange == NULL && !conn_is_blocked(&client->conn)) {
-		if (client->in != NULL) {
-			if (client->state == CLIENT_HEAD)
-				return;
-			client->state = CLIENT_HEAD;
-			set_timeout(client, view->client_header);
-			return;
-		}
+	if (conn_is_blocked(&client->conn)) {
+		wait_for(client, WAITING_FOR_READER);
+	} else if (client->exchange != NULL) {
+		wait_for(client, exchange_waits_for(client));
+	} else if (client->in != NULL) {
+		client->state = CLIENT_HEAD;
+		wait_for(client, WAITING_FOR_HEAD);
+	} else {
 		client->state = CLIENT_IDLE;
-		set_timeout(client, client->is_served ? view->client_idle
-						      : view->client_header);
-		return;
+		wait_for(client, WAITING_FOR_REQUEST);
 	}
-	if (conn_is_blocked(&client->conn))
-		set_timeout(client, view->client_body);
-	else if (client->is_raw)
-		timeout_stop(&client->timeout);
-	else if (client->has_eof)
-		set_timeout(client, view->client_half_closed);
-	else if (!client->is_body_done && exchange->body.len == 0)
-		set_timeout(client, view->client_body);
-	else
-		timeout_stop(&client->timeout);
 }
 
 /* Buffer, reading and deadline as the state wants them. */
@@ -385,9 +456,12 @@ settle(struct client *client)
 	else if (in != NULL && client->exchange == NULL)
 		buffer_compact(in, 0);
 	settle_timeout(client);
+	/* What comes after the last answer is not wanted. */
 	if (!client->has_eof)
 		conn_set_reading(&client->conn,
-			client->in == NULL || buffer_room(client->in) > 0);
+			!client->is_closing &&
+				(client->in == NULL ||
+					buffer_room(client->in) > 0));
 }
 
 static bool
@@ -480,7 +554,7 @@ send_framed(struct client *client, size_t used, struct slice body,
 	result = conn_send(&client->conn, &shard->buffers, iov, n);
 	/* How long it may take to read what it asked for. */
 	if (result == CONN_BLOCKED)
-		set_timeout(client, shard->view->client_body);
+		wait_for(client, WAITING_FOR_READER);
 	return result;
 }
 
@@ -507,6 +581,8 @@ client_send_head(void *stream, const struct forward_head *head,
 			client->keeps_alive = false;
 		client->framing = choose_framing(client, head);
 		option = connection_option(client);
+		if (client->waiting == WAITING_FOR_ANSWER)
+			wait_for(client, WAITING_FOR_NOTHING);
 	}
 	if (client->framing == FRAMING_CHUNKED)
 		forward_add(&framed, SLICE("Transfer-Encoding"),
@@ -540,7 +616,7 @@ client_send_pipe(void *stream, struct pipe *pipe)
 	enum conn_result result = conn_send_pipe(&client->conn, pipe);
 
 	if (result == CONN_BLOCKED)
-		set_timeout(client, client->shard->view->client_body);
+		wait_for(client, WAITING_FOR_READER);
 	return result;
 }
 
@@ -559,10 +635,8 @@ client_tunnel(void *stream)
 	client->keeps_alive = false;
 	client->framing = FRAMING_PLAIN;
 	client->body_start = 0;
-	if (!client->has_eof) {
-		client->is_body_done = false;
-		h1_body_start(&client->body, BODY_UNTIL_CLOSE, 0);
-	}
+	client->is_body_done = false;
+	h1_body_start(&client->body, BODY_UNTIL_CLOSE, 0);
 }
 
 static void
@@ -603,26 +677,34 @@ on_lost(struct client *client)
 		close_client(client, false);
 }
 
+/* What it means is found out when all that came before has been handed on. */
 static void
 on_eof(struct client *client)
 {
-	struct slice nothing = {NULL, 0};
-
 	client->has_eof = true;
 	conn_set_reading(&client->conn, false);
-	if (client->exchange != NULL && client->is_raw) {
-		client->is_body_done = true;
-		if (client->exchange->body.len == 0)
-			exchange_offer_body(
-				client->exchange, nothing, nothing, true);
-		else
-			client->exchange->is_body_complete = true;
-	} else if (client->exchange != NULL && !client->is_body_done) {
-		exchange_abort(client->exchange);
-		return;
-	}
-	if (client->state < CLIENT_LINGER)
-		advance(client);
+	advance(client);
+}
+
+/* A buffer of the size before a reload can be too small for a head of now. */
+static bool
+regrow_in(struct client *client)
+{
+	struct pool *pool = &client->shard->buffers;
+	struct buffer *old = client->in;
+	struct buffer *grown;
+
+	if (client->exchange != NULL ||
+		old->cap + sizeof(*old) >= pool->size)
+		return false;
+	grown = buffer_take(pool);
+	if (grown == NULL)
+		return false;
+	memcpy(grown->data, old->data + old->start, buffer_len(old));
+	grown->end = (uint32_t)buffer_len(old);
+	buffer_give(pool, old);
+	client->in = grown;
+	return true;
 }
 
 static void
@@ -658,8 +740,11 @@ on_readable(struct client *client)
 		return;
 	}
 	if (buffer_room(in) == 0) {
-		conn_set_reading(&client->conn, false);
-		return;
+		if (!regrow_in(client)) {
+			conn_set_reading(&client->conn, false);
+			return;
+		}
+		in = client->in;
 	}
 	n = transport_read(&client->conn.transport, in->data + in->end,
 		buffer_room(in));
@@ -671,6 +756,7 @@ on_readable(struct client *client)
 		on_eof(client);
 	} else {
 		in->end += (uint32_t)n;
+		note_progress(client, WAITING_FOR_BODY);
 		advance(client);
 	}
 }
@@ -685,6 +771,7 @@ on_writable(struct client *client)
 		on_lost(client);
 		return;
 	}
+	note_progress(client, WAITING_FOR_READER);
 	if (result == CONN_SENT && client->exchange != NULL)
 		exchange_writable(client->exchange);
 	if (client->state < CLIENT_LINGER)
@@ -710,6 +797,7 @@ client_expired(struct timeout *timeout)
 	struct exchange *exchange = client->exchange;
 
 	shard_touch_clock(client->shard);
+	client->waiting = WAITING_FOR_NOTHING;
 	if (client->state == CLIENT_HEAD) {
 		refuse(client, 408, "head not received in time");
 		advance(client);
@@ -745,7 +833,7 @@ client_accept(struct shard *shard, int fd, const struct address *peer)
 	list_push_back(&shard->clients, &client->node);
 	count_connections(shard, 1);
 	meter_add(&shard->counts->accepted, 1);
-	set_timeout(client, shard->view->client_header);
+	wait_for(client, WAITING_FOR_REQUEST);
 	/* Usually the request is there already: saves a wait. */
 	on_readable(client);
 }

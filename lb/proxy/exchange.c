@@ -116,7 +116,8 @@ respond_error(struct exchange *exchange, unsigned status)
 		&head);
 	exchange->status = (uint16_t)status;
 	exchange->state = EXCHANGE_RESPONDING;
-	exchange->bytes_out = page.len;
+	if (exchange->request.method != HTTP_HEAD)
+		exchange->bytes_out = page.len;
 	if (exchange->ops->send_head(exchange->stream, &head, page, true) ==
 		CONN_FAILED) {
 		exchange->error = METER_ERROR_CLIENT_ABORT;
@@ -160,13 +161,23 @@ take_window(struct exchange *exchange)
 	exchange->is_body_sent = exchange->is_body_complete;
 }
 
-/* The request is out as far as it is known: who owes what now? */
+/*
+ * Whom a request that is out waits for: the endpoint, if it doesn't take what
+ * it is sent, or has all of it, or must say 100 first; else the client, whose
+ * own deadline runs. Behind the response head the upstream sees to itself.
+ */
 static void
 await_response(struct exchange *exchange)
 {
-	if (exchange->state == EXCHANGE_WAITING && exchange->is_body_sent)
-		upstream_await(
-			exchange->upstream, exchange->local->response);
+	struct upstream *upstream = exchange->upstream;
+
+	if (exchange->state != EXCHANGE_WAITING)
+		return;
+	if (exchange->is_body_sent || exchange->sends_continue ||
+		exchange->is_upstream_deaf || conn_is_blocked(&upstream->conn))
+		upstream_await(upstream, exchange->local->response);
+	else
+		upstream_await(upstream, NULL);
 }
 
 static size_t
@@ -184,8 +195,9 @@ write_request_head(struct exchange *exchange)
 		.override_header =
 			slice_from_string(service->config->sticky.header),
 		.cookie_name = service->cookie_name,
+		.former_cookie_name = service->former_cookie_name,
 		.drops_conditions = exchange->drops_conditions,
-		.is_upgrade = exchange->request.has_upgrade,
+		.is_upgrade = exchange->is_upgrade,
 	};
 	char *value = forward_text_take(&text, service->name.len + 1 + version.len);
 	struct forward_head head;
@@ -291,7 +303,7 @@ connect_endpoint(struct exchange *exchange, enum upstream_wish wish)
 	exchange->state = EXCHANGE_CONNECTING;
 	switch (upstream_checkout(exchange, wish)) {
 	case UPSTREAM_READY:
-		send_request(exchange);
+		exchange_on_connected(exchange);
 		break;
 	case UPSTREAM_WAIT:
 		if (exchange->queue != NULL)
@@ -333,10 +345,17 @@ retry(struct exchange *exchange, enum meter_error error)
 		.method = (enum http_method)exchange->request.method,
 	};
 	enum retry_choice choice = retry_decide(&input);
+	const struct snapshot_endpoint *other = NULL;
 	struct meter *meter;
 
 	if (choice == RETRY_NO)
 		return false;
+	if (choice == RETRY_OTHER_ENDPOINT) {
+		exchange->tried = exchange->endpoint;
+		other = balance_pick(exchange);
+		if (other == NULL)
+			return false;
+	}
 	meter = &exchange->target->meters[exchange->shard->index];
 	meter_add(&meter->retries, 1);
 	/* The client won't notice, but the endpoint did fail. */
@@ -348,13 +367,24 @@ retry(struct exchange *exchange, enum meter_error error)
 		exchange->is_body_sent = false;
 		exchange->bytes_in = 0;
 	}
-	if (choice == RETRY_OTHER_ENDPOINT) {
-		exchange->tried = exchange->endpoint;
-		dispatch(exchange);
+	if (other != NULL) {
+		enter_endpoint(exchange, other);
+		connect_endpoint(exchange, UPSTREAM_ANY);
 	} else {
 		connect_endpoint(exchange, UPSTREAM_FRESH);
 	}
 	return true;
+}
+
+/*
+ * The one protocol that is let through. Behind "h2c" a client could send
+ * requests that no rule here sees.
+ */
+static bool
+is_websocket(const struct message *message)
+{
+	return slice_equal_nocase(
+		message_find(message, FIELD_UPGRADE), SLICE("websocket"));
 }
 
 /* --- the start ----------------------------------------------------------------------- */
@@ -448,10 +478,13 @@ exchange_start(struct exchange *exchange)
 		refuse(exchange, 413, "body over limits.body");
 		return;
 	}
+	exchange->body_trailers = forward_trailers(exchange->body_trailers,
+		slice_from_string(exchange->service->config->sticky.header));
 	exchange->is_replayable = exchange->is_body_complete;
 	exchange->whole_body = exchange->body;
 	exchange->sends_continue =
 		request->expects_continue && !exchange->is_body_complete;
+	exchange->is_upgrade = request->has_upgrade && is_websocket(request);
 	choose_version(exchange);
 	dispatch(exchange);
 }
@@ -471,7 +504,12 @@ exchange_offer_body(struct exchange *exchange, struct slice data,
 
 	exchange->body = data;
 	exchange->body_trailers = trailers;
+	if (trailers.len > 0)
+		exchange->body_trailers = forward_trailers(trailers,
+			slice_from_string(
+				exchange->service->config->sticky.header));
 	exchange->is_body_complete = is_complete;
+	exchange->sends_continue = false;
 	if (!exchange->is_tunnel)
 		limit = exchange->service->config->limits.body;
 	if (limit > 0 && exchange->bytes_in + data.len > limit) {
@@ -598,7 +636,8 @@ switch_protocols(struct exchange *exchange, const struct message *response,
 	struct forward_head head;
 	enum conn_result result;
 
-	if (!exchange->request.has_upgrade || !exchange->is_body_sent ||
+	if (!exchange->is_upgrade || !exchange->is_body_sent ||
+		!is_websocket(response) ||
 		!forward_response(response, &options, &text, &head)) {
 		reject_response(exchange);
 		return;
@@ -628,16 +667,20 @@ pass_interim(struct exchange *exchange, const struct message *response)
 	struct forward_head head;
 
 	if (response->status == 100) {
-		if (!exchange->sends_continue || exchange->is_body_sent)
+		if (!exchange->sends_continue)
 			return;
 		exchange->sends_continue = false;
+		await_response(exchange);
 	}
 	if (!forward_response(response, &options, &text, &head)) {
 		reject_response(exchange);
 		return;
 	}
-	pass_on(exchange, exchange->ops->send_head(
-				  exchange->stream, &head, NOTHING, false));
+	/* From here on it is the client that owes something. */
+	if (pass_on(exchange, exchange->ops->send_head(exchange->stream, &head,
+				      NOTHING, false)) &&
+		response->status == 100)
+		exchange->ops->resume(exchange->stream);
 }
 
 void

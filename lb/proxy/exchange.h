@@ -109,6 +109,7 @@ struct exchange {
 	bool is_stale_failure; /* a reused connection ended before it answered */
 	bool sends_continue;   /* a 100 may still be passed on */
 	bool keeps_request_id;
+	bool is_upgrade; /* to a protocol that is let through */
 	bool is_tunnel;
 	uint32_t generation;
 	uint8_t request_id_len;
@@ -116,7 +117,6 @@ struct exchange {
 	char *head_copy; /* a tunnel's, or NULL */
 
 	/* What becomes of it. */
-	bool has_ended_up;   /* tunnels: no more from the client */
 	bool has_ended_down; /* tunnels: no more from the upstream */
 	bool is_pipe_last;   /* the response ends with what is in the pipe */
 	uint16_t status;     /* sent to the client; 0: none */

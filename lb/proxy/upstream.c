@@ -364,8 +364,11 @@ on_writable(struct upstream *upstream)
 		touch_timeout(upstream);
 		break;
 	case CONN_FAILED:
-		/* An answer may have come before the failure: reading tells. */
-		if (upstream->state != UPSTREAM_CLOSED)
+		/* An answer may have come before the failure: reading tells,
+		 * when that is on again. */
+		if (!upstream->conn.is_reading)
+			fail(upstream, METER_ERROR_TRUNCATED);
+		else
 			on_readable(upstream);
 		break;
 	}
@@ -482,6 +485,7 @@ connect_new(struct upstream_pool *pool, struct exchange *exchange)
 		    on_event, upstream))
 		goto fail;
 	upstream->pool = pool;
+	upstream->address = pool->address;
 	upstream->announced_idle_ns = UINT64_MAX;
 	timeout_init(&upstream->timeout);
 	list_push_back(&pool->busy, &upstream->node);
@@ -571,7 +575,7 @@ upstream_send(struct upstream *upstream, size_t head_len, struct slice body,
 	int n;
 
 	n = h1_frame(&frame, shard->scratch, head_len, iov);
-	if (upstream->is_raw)
+	if (upstream->state == UPSTREAM_BODY)
 		touch_timeout(upstream);
 	if (n == 0)
 		return CONN_SENT;
@@ -581,10 +585,11 @@ upstream_send(struct upstream *upstream, size_t head_len, struct slice body,
 void
 upstream_await(struct upstream *upstream, struct timeout_list *list)
 {
-	struct shard *shard = upstream->pool->shard;
-
-	timeouts_set(&shard->worker.timeouts, &upstream->timeout, list,
-		shard->now_ns);
+	upstream->idle_list = list;
+	if (list != NULL)
+		touch_timeout(upstream);
+	else
+		timeout_stop(&upstream->timeout);
 }
 
 void
@@ -642,7 +647,8 @@ upstream_release(struct upstream *upstream)
 	upstream->exchange = NULL;
 	give_in(upstream);
 	if (!upstream->is_keep_alive || conn_is_blocked(&upstream->conn) ||
-		pool->shard->is_draining || pool->n_idle >= pool->max_idle) {
+		pool->shard->is_draining || pool->n_idle >= pool->max_idle ||
+		!address_equal(&upstream->address, &pool->address)) {
 		upstream_close(upstream);
 		return;
 	}

@@ -26,6 +26,7 @@ struct upstream {
 	struct conn conn;
 	struct timeout timeout;
 	struct upstream_pool *pool;
+	struct address address; /* the pool's may have changed since */
 	struct exchange *exchange;
 	struct buffer *in;
 	size_t scanned;
@@ -60,7 +61,8 @@ enum upstream_checkout upstream_checkout(
 enum conn_result upstream_send(struct upstream *upstream, size_t head_len,
 	struct slice body, struct slice trailers, bool is_end);
 
-/* The request is out: the response head is awaited for so long at most. */
+/* The endpoint owes something, within the list's length: set now, and anew when
+ * it takes or sends something. NULL: it owes nothing. */
 void upstream_await(struct upstream *upstream, struct timeout_list *list);
 /* The client is blocked, or not any more. */
 void upstream_set_reading(struct upstream *upstream, bool is_reading);
