@@ -184,7 +184,10 @@ run(const char *path)
 	status = 0;
 	goto free_all;
 fail:
-	log_error("%s", error.message);
+	if (perch.is_stopping)
+		status = 0;
+	else
+		log_error("%s", error.message);
 free_all:
 	for (i = 0; i < 5; i++)
 		if (signals[i] != NULL)

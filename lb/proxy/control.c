@@ -345,14 +345,18 @@ on_start_settled(void *arg)
 }
 
 /* Names that answer in a moment are known before the first request. */
-static void
+static bool
 await_names(struct control *control)
 {
 	bool is_settled = false;
 
 	resolver_settle(control->resolver, on_start_settled, &is_settled);
-	while (!is_settled)
+	while (!is_settled) {
 		event_base_loop(control->base, EVLOOP_ONCE);
+		if (event_base_got_break(control->base))
+			return false;
+	}
+	return true;
 }
 
 bool
@@ -378,7 +382,11 @@ control_start(struct control *control, struct error *error)
 		return false;
 	}
 	watch_names(control, config);
-	await_names(control);
+	if (!await_names(control)) {
+		release_access_log(access_log);
+		error_set(error, "stopped while starting");
+		return false;
+	}
 	control->coming = NULL;
 	put_in_force(control, config, access_log);
 	if (!start_workers(control, error))
@@ -423,8 +431,9 @@ swap_in(struct control *control, struct config *config)
 		config_free(config);
 		return;
 	}
-	if (!log_open(config->log.target, config->log.level, &error) ||
-		!take_access_log(control, config, &access_log, &error)) {
+	if (!take_access_log(control, config, &access_log, &error) ||
+		!log_open(config->log.target, config->log.level, &error)) {
+		release_access_log(access_log);
 		bindings_discard(&control->bindings, opened);
 		refuse_reload(control, error.message);
 		config_free(config);

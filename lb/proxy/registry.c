@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/memory.h"
 
 void
@@ -116,7 +115,6 @@ registry_endpoint(struct registry *registry, struct registry_version *version,
 	endpoint->name = memory_strdup(name);
 	endpoint->host = memory_strdup(host);
 	endpoint->port = port;
-	endpoint->name_hash = (uint32_t)hash_bytes(name, strlen(name), 0);
 	endpoint->meters = new_meters(registry);
 	/* An address needs no resolving. */
 	address_parse_ip(slice_from_string(host), port, &endpoint->address);

@@ -25,7 +25,6 @@ struct registry_endpoint {
 	char *name; /* host:port */
 	char *host;
 	uint16_t port;
-	uint32_t name_hash;      /* low bits of XXH3_64(name) */
 	struct meter *meters;    /* one for each worker */
 	struct address address;  /* control only: resolved, or AF_UNSPEC */
 	/* Monotonic ns until which it is passed over after failed connects. */

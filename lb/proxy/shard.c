@@ -258,30 +258,53 @@ resume_accepting(evutil_socket_t fd, short what, void *arg)
 	event_add(listener->event, NULL);
 }
 
-/*
- * Out of descriptors: the spare one takes the connection in and refuses it,
- * politely, rather than leave it waiting. If even that fails, wait a little, or
- * this loop would spin.
- */
+/* Or this loop would spin. */
+static void
+pause_accepting(struct shard_listener *listener)
+{
+	struct timeval pause = {0, ACCEPT_PAUSE_US};
+
+	event_del(listener->event);
+	evtimer_add(listener->resume, &pause);
+}
+
+/* Out of descriptors: the spare one takes the connection in and refuses it,
+ * politely, rather than leave it waiting. */
 static bool
 refuse_for_want_of_descriptors(struct shard_listener *listener)
 {
 	struct shard *shard = listener->shard;
-	struct timeval pause = {0, ACCEPT_PAUSE_US};
 	struct address peer;
-	int fd = -1;
+	int fd;
 
-	if (shard->spare_fd >= 0) {
-		close(shard->spare_fd);
-		fd = listener_accept(listener->fd, &peer);
-		if (fd >= 0)
-			turn_away(shard, fd);
-		shard->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	}
+	if (shard->spare_fd < 0)
+		return false;
+	close(shard->spare_fd);
+	fd = listener_accept(listener->fd, &peer);
 	if (fd >= 0)
+		turn_away(shard, fd);
+	shard->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return fd >= 0;
+}
+
+/* True if the next one may be tried. */
+static bool
+bear_accept_failure(struct shard_listener *listener, int failure)
+{
+	switch (failure) {
+	case EMFILE:
+	case ENFILE:
+		if (refuse_for_want_of_descriptors(listener))
+			return true;
+		break;
+	case ECONNABORTED:
+	case EINTR:
+	case EPROTO:
 		return true;
-	event_del(listener->event);
-	evtimer_add(listener->resume, &pause);
+	default:
+		break;
+	}
+	pause_accepting(listener);
 	return false;
 }
 
@@ -301,11 +324,10 @@ on_acceptable(evutil_socket_t listen_fd, short what, void *arg)
 			turn_away(shard, fd);
 		else if (fd >= 0)
 			client_accept(shard, fd, &peer);
-		else if (errno == EMFILE || errno == ENFILE) {
-			if (!refuse_for_want_of_descriptors(listener))
-				return;
-		} else if (errno != ECONNABORTED && errno != EINTR)
+		else if (errno == EAGAIN)
 			break;
+		else if (!bear_accept_failure(listener, errno))
+			return;
 	}
 	if (listener->is_dropped && i < ACCEPT_BATCH)
 		close_listener(listener);

@@ -33,7 +33,6 @@ struct view_service {
 	struct timeout_list *response_idle;
 	struct timeout_list *tunnel;
 	uint32_t *cursors; /* round robin's, one for each version */
-	struct meter *meter; /* of the service: no version was found */
 	uint32_t endpoint_connections; /* the limit's part of this worker */
 };
 
