@@ -27,6 +27,7 @@ enum family {
 	BYTES_IN,
 	BYTES_OUT,
 	RETRIES,
+	RESCUES,
 	CONNECTS,
 	LEFT_OUT,
 	FIRST_BYTE,
@@ -79,6 +80,8 @@ static const struct exposition_about about[N_FAMILIES] = {
 		"Bytes of response bodies, to clients."},
 	[RETRIES] = {"perch_retries_total", COUNTER,
 		"Requests asked again on another connection."},
+	[RESCUES] = {"perch_rescues_total", COUNTER,
+		"Requests for what the version lacked, asked of another one."},
 	[CONNECTS] = {"perch_upstream_connects_total", COUNTER,
 		"Connections opened to endpoints."},
 	[LEFT_OUT] = {"perch_endpoint_left_out", GAUGE,
@@ -223,6 +226,9 @@ add_details(struct writer *writer, const struct view_counters *counters)
 	add_u64(writer, BYTES_IN, counters->bytes_in);
 	add_u64(writer, BYTES_OUT, counters->bytes_out);
 	add_u64(writer, RETRIES, counters->retries);
+	add_labelled(writer, RESCUES, "result", "found", counters->rescued);
+	add_labelled(writer, RESCUES, "result", "missing",
+		counters->rescues - counters->rescued);
 }
 
 /* An endpoint that only ever refused connections ended no request: what it

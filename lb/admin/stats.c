@@ -153,6 +153,8 @@ stats_version_window(const struct stats *stats,
 	out->bytes_in -= before->bytes_in;
 	out->bytes_out -= before->bytes_out;
 	out->retries -= before->retries;
+	out->rescues -= before->rescues;
+	out->rescued -= before->rescued;
 	out->connects -= before->connects;
 	histogram_subtract(
 		&counts->first_byte, &before->first_byte, &out->first_byte);

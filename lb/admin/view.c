@@ -80,6 +80,8 @@ view_add_counters(const struct registry *registry, const struct meter *meters,
 		out->bytes_out += load(&meter->bytes_out);
 		out->retries += load(&meter->retries);
 		out->connects += load(&meter->connects);
+		out->rescues += load(&meter->rescues);
+		out->rescued += load(&meter->rescued);
 		out->in_flight += atomic_load_explicit(
 			&meter->in_flight, memory_order_relaxed);
 	}

@@ -43,6 +43,8 @@ struct view_counters {
 	uint64_t bytes_out;
 	uint64_t retries;
 	uint64_t connects;
+	uint64_t rescues;
+	uint64_t rescued;
 	int64_t in_flight;
 };
 

@@ -279,6 +279,19 @@ const struct schema_key schema_keys[] = {
 		DEFAULT("10m"), RANGE("0", "720h"),
 		HELP("How long pages of the old version still reach it after "
 		     "a promotion.")},
+	{GROUP("services.NAME.rescue", config_service, rescue),
+		HELP("What one version answers with 404 or 410, or with a page "
+		     "where none was asked for, is asked of another.")},
+	{ONE("services.NAME.rescue.budget", COUNT, config_service,
+		 rescue.budget),
+		DEFAULT("20"), RANGE("0", "100"),
+		HELP("At most so many percent of the service's requests; 0 "
+		     "turns rescue off.")},
+	{ONE("services.NAME.rescue.for", DURATION, config_service,
+		 rescue.for_ns),
+		DEFAULT("1h"), RANGE("0", "720h"),
+		HELP("How long a version helps out after a rollback, or after "
+		     "it has drained; tabs stay open long.")},
 	{GROUP("services.NAME.timeouts", config_service, timeouts),
 		.inherits = "timeouts",
 		HELP("What is different from timeouts for this service.")},

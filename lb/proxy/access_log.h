@@ -47,6 +47,7 @@ struct access_record {
 	struct slice service;
 	struct slice version;
 	struct slice reason; /* for the version */
+	struct slice rescued_by; /* the version whose answer was used instead */
 	struct slice endpoint;
 	struct slice error;
 	struct slice request_id;

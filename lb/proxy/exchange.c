@@ -8,6 +8,7 @@
 #include "proxy/choose.h"
 #include "proxy/error_answer.h"
 #include "proxy/measure.h"
+#include "proxy/rescue.h"
 #include "proxy/retry.h"
 #include "proxy/route_path.h"
 #include "proxy/upstream.h"
@@ -58,6 +59,17 @@ leave_endpoint(struct exchange *exchange)
 }
 
 static void
+drop_held(struct exchange *exchange)
+{
+	struct upstream *held = exchange->held;
+
+	if (held == NULL)
+		return;
+	exchange->held = NULL;
+	upstream_discard(held);
+}
+
+static void
 finish(struct exchange *exchange, enum stream_end end)
 {
 	struct shard *shard = exchange->shard;
@@ -68,7 +80,11 @@ finish(struct exchange *exchange, enum stream_end end)
 	upstream_leave_queue(exchange);
 	if (exchange->upstream != NULL)
 		upstream_cancel(exchange->upstream);
+	drop_held(exchange);
 	leave_endpoint(exchange);
+	/* Whatever was asked of another version, it was this one's request. */
+	if (exchange->first_target != NULL)
+		exchange->target = exchange->first_target;
 	measure_exchange(exchange);
 	if (exchange->is_tunnel)
 		meter_add(&shard->counts->tunnels, (uint64_t)-1);
@@ -458,6 +474,33 @@ find_service(struct exchange *exchange)
 	return true;
 }
 
+static void
+arm_rescue(struct exchange *exchange)
+{
+	const struct snapshot_version *other;
+
+	if (!rescue_is_eligible(exchange))
+		return;
+	exchange->rescue = RESCUE_ARMED;
+	other = rescue_recall(exchange);
+	if (other == NULL)
+		return;
+	/* It had it the last time: ask it at once. */
+	exchange->version = other;
+	exchange->is_recalled = true;
+}
+
+/* It can't be asked now: back to the version that was chosen. */
+static void
+ask_chosen(struct exchange *exchange)
+{
+	exchange->is_recalled = false;
+	exchange->version =
+		&exchange->service->versions[exchange->decision.version];
+	exchange->tried = NULL;
+	dispatch(exchange);
+}
+
 void
 exchange_start(struct exchange *exchange)
 {
@@ -486,6 +529,7 @@ exchange_start(struct exchange *exchange)
 		request->expects_continue && !exchange->is_body_complete;
 	exchange->is_upgrade = request->has_upgrade && is_websocket(request);
 	choose_version(exchange);
+	arm_rescue(exchange);
 	dispatch(exchange);
 }
 
@@ -571,6 +615,14 @@ exchange_on_failure(struct exchange *exchange, enum meter_error error)
 {
 	if (exchange->state < EXCHANGE_RESPONDING && retry(exchange, error))
 		return;
+	if (exchange->rescue == RESCUE_ASKING) {
+		exchange_settle(exchange);
+		return;
+	}
+	if (exchange->is_recalled && exchange->state < EXCHANGE_RESPONDING) {
+		ask_chosen(exchange);
+		return;
+	}
 	exchange->error = error;
 	if (exchange->state < EXCHANGE_RESPONDING)
 		respond_error(exchange, failure_status(error));
@@ -683,6 +735,88 @@ pass_interim(struct exchange *exchange, const struct message *response)
 		exchange->ops->resume(exchange->stream);
 }
 
+enum exchange_verdict
+exchange_weigh(struct exchange *exchange, const struct message *response)
+{
+	if (exchange->rescue == RESCUE_ASKING)
+		return rescue_is_good(exchange, response) ? VERDICT_PASS_ON
+							  : VERDICT_REFUSE;
+	if (exchange->rescue != RESCUE_ARMED ||
+		!rescue_is_missing(exchange, response))
+		return VERDICT_PASS_ON;
+	exchange->other_version = rescue_pick(exchange);
+	return exchange->other_version != NULL ? VERDICT_HOLD
+					       : VERDICT_PASS_ON;
+}
+
+void
+exchange_ask_other(struct exchange *exchange)
+{
+	struct meter *meter =
+		&exchange->target->meters[exchange->shard->index];
+
+	meter_add(&meter->rescues, 1);
+	exchange->held = exchange->upstream;
+	exchange->upstream = NULL;
+	exchange->first_version = exchange->version;
+	exchange->first_endpoint = exchange->endpoint;
+	exchange->first_target = exchange->target;
+	upstream_hold(exchange->held);
+	exchange->rescue = RESCUE_ASKING;
+	exchange->version = exchange->other_version;
+	exchange->tried = NULL;
+	exchange->is_recalled = false;
+	dispatch(exchange);
+}
+
+void
+exchange_settle(struct exchange *exchange)
+{
+	struct upstream *held = exchange->held;
+
+	upstream_leave_queue(exchange);
+	if (exchange->upstream != NULL)
+		upstream_discard(exchange->upstream);
+	leave_endpoint(exchange);
+	exchange->version = exchange->first_version;
+	exchange->endpoint = exchange->first_endpoint;
+	exchange->target = NULL;
+	enter_endpoint(exchange, exchange->endpoint);
+	exchange->rescue = RESCUE_OFF;
+	exchange->held = NULL;
+	exchange->upstream = held;
+	exchange->state = EXCHANGE_WAITING;
+	upstream_revive(held);
+}
+
+/* Is it another version's answer that is used? The held one is let go at the
+ * end. */
+static void
+conclude_rescue(struct exchange *exchange)
+{
+	struct registry_endpoint *first = exchange->first_target;
+	unsigned index = exchange->shard->index;
+
+	if (exchange->rescue == RESCUE_ASKING) {
+		exchange->rescue = RESCUE_DONE;
+		rescue_remember(exchange);
+		meter_add(&first->meters[index].rescued, 1);
+	} else if (exchange->is_recalled) {
+		exchange->rescue = RESCUE_DONE;
+		meter_add(&exchange->target->meters[index].rescues, 1);
+		meter_add(&exchange->target->meters[index].rescued, 1);
+	}
+}
+
+/* A 404 that goes out must not outlive the release in somebody's cache. */
+static bool
+is_missing_in_release(
+	const struct exchange *exchange, const struct message *response)
+{
+	return exchange->is_release_running && !exchange->is_navigation &&
+	       (response->status == 404 || response->status == 410);
+}
+
 void
 exchange_on_response(struct exchange *exchange, const struct message *response,
 	struct slice body, struct slice trailers, bool is_end)
@@ -700,10 +834,17 @@ exchange_on_response(struct exchange *exchange, const struct message *response,
 		pass_interim(exchange, response);
 		return;
 	}
-	options.is_upgrade = false;
-	options.makes_private = choose_makes_private(exchange, response);
-	options.set_cookie = choose_set_cookie(
-		exchange, response, options.makes_private, &text);
+	conclude_rescue(exchange);
+	memset(&options, 0, sizeof(options));
+	options.makes_uncacheable = is_missing_in_release(exchange, response);
+	if (exchange->rescue == RESCUE_DONE) {
+		options.rescued_by = exchange->version->name;
+	} else {
+		options.makes_private =
+			choose_makes_private(exchange, response);
+		options.set_cookie = choose_set_cookie(exchange, response,
+			options.makes_private, &text);
+	}
 	if (!forward_response(response, &options, &text, &head)) {
 		reject_response(exchange);
 		return;

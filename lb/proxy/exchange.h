@@ -53,6 +53,21 @@ struct stream_ops {
 	void (*finish)(void *stream, enum stream_end end);
 };
 
+/* See proxy/rescue. */
+enum exchange_rescue {
+	RESCUE_OFF,    /* not for this request, or given up */
+	RESCUE_ARMED,  /* if its version doesn't have it */
+	RESCUE_ASKING, /* another version; the first answer is held */
+	RESCUE_DONE,   /* another version's answer is used */
+};
+
+/* What to do with a response head. */
+enum exchange_verdict {
+	VERDICT_PASS_ON,
+	VERDICT_HOLD,   /* another version is asked first */
+	VERDICT_REFUSE, /* the held one is better */
+};
+
 enum exchange_state {
 	EXCHANGE_NEW,
 	EXCHANGE_QUEUED,     /* for a connection of its endpoint */
@@ -94,6 +109,14 @@ struct exchange {
 	const struct snapshot_endpoint *tried; /* failed before */
 	struct registry_endpoint *target;      /* endpoint's, also in a tunnel */
 	struct sticky_decision decision;
+	/* The first answer, while another version is asked, and whose it is. */
+	enum exchange_rescue rescue;
+	struct upstream *held;
+	const struct snapshot_version *first_version;
+	const struct snapshot_endpoint *first_endpoint;
+	struct registry_endpoint *first_target;
+	const struct snapshot_version *other_version; /* picked to be asked */
+	bool is_recalled; /* version is one that had the path lately */
 	struct upstream *upstream;
 	struct pipe *pipe; /* of the response's body, or NULL */
 	struct list queue_node; /* in the endpoint's queue */
@@ -165,6 +188,13 @@ void exchange_abort(struct exchange *exchange);
 void exchange_on_connected(struct exchange *exchange);
 /* No connection could be had, or it failed before the response's end. */
 void exchange_on_failure(struct exchange *exchange, enum meter_error error);
+/* Asked for each final response head, before it is passed on. */
+enum exchange_verdict exchange_weigh(
+	struct exchange *exchange, const struct message *response);
+/* VERDICT_HOLD: the connection stays as it is for the time being. */
+void exchange_ask_other(struct exchange *exchange);
+/* VERDICT_REFUSE. */
+void exchange_settle(struct exchange *exchange);
 /* A response head (1xx too) with the first of its body. */
 void exchange_on_response(struct exchange *exchange,
 	const struct message *response, struct slice body,

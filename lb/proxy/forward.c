@@ -490,6 +490,19 @@ make_private(struct forward_head *head, struct forward_text *text)
 }
 
 static void
+make_uncacheable(struct forward_head *head)
+{
+	const struct message *response = head->message;
+	unsigned i;
+
+	for (i = 0; i < response->n_fields; i++)
+		if (response->fields[i].id == FIELD_CACHE_CONTROL ||
+			response->fields[i].id == FIELD_EXPIRES)
+			forward_drop(head, i);
+	forward_add(head, SLICE("Cache-Control"), SLICE("no-store"));
+}
+
+static void
 forward_response_field(struct forward_head *head, unsigned index,
 	bool is_upgrade, bool *has_length)
 {
@@ -549,7 +562,12 @@ forward_response(const struct message *response,
 		forward_add(head, SLICE("Connection"), SLICE("upgrade"));
 	if (options->set_cookie.len > 0)
 		forward_add(head, SLICE("Set-Cookie"), options->set_cookie);
-	if (options->makes_private && !make_private(head, text))
+	if (options->rescued_by.len > 0)
+		forward_add(head, SLICE("X-Perch-Rescued"),
+			options->rescued_by);
+	if (options->makes_uncacheable)
+		make_uncacheable(head);
+	else if (options->makes_private && !make_private(head, text))
 		return false;
 	return !head->is_overfull;
 }

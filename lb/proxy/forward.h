@@ -82,6 +82,8 @@ bool forward_request(const struct message *request,
 struct forward_response_options {
 	bool is_upgrade;         /* a 101 that is passed on */
 	bool makes_private;      /* Cache-Control: public, s-maxage -> private */
+	bool makes_uncacheable;  /* Cache-Control: no-store */
+	struct slice rescued_by; /* X-Perch-Rescued: VERSION; len 0: none */
 	struct slice set_cookie; /* len 0: none */
 };
 

@@ -14,6 +14,7 @@ libperch_a_SOURCES += \
 	lb/proxy/privileges.c lb/proxy/privileges.h \
 	lb/proxy/registry.c lb/proxy/registry.h \
 	lb/proxy/releases.c lb/proxy/releases.h \
+	lb/proxy/rescue.c lb/proxy/rescue.h \
 	lb/proxy/resolver.c lb/proxy/resolver.h \
 	lb/proxy/retry.c lb/proxy/retry.h \
 	lb/proxy/route.c lb/proxy/route.h \

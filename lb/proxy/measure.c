@@ -115,6 +115,8 @@ write_access(const struct exchange *exchange, uint64_t now_ns)
 	record.bytes_out = exchange->bytes_out;
 	name_version(exchange, &record);
 	record.endpoint = endpoint_name(exchange);
+	if (exchange->rescue == RESCUE_DONE)
+		record.rescued_by = exchange->version->name;
 	if (exchange->error != METER_ERROR_NONE)
 		record.error =
 			slice_from_string(meter_error_name(exchange->error));

@@ -100,7 +100,7 @@ releases_adopt(struct releases *releases, const struct config_service *config)
 		.stable = config->stable,
 		.n_versions = config->n_versions,
 		.drain_ns = config->drain_ns,
-		.rescue_for_ns = RELEASE_RESCUE_FOR_NS,
+		.rescue_for_ns = config->rescue.for_ns,
 	};
 	const char **names =
 		memory_zalloc_array(config->n_versions, sizeof(*names));

@@ -15,6 +15,7 @@
 #include "net/listener.h"
 #include "proxy/client.h"
 #include "proxy/exchange.h"
+#include "proxy/rescue.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
 
@@ -89,8 +90,10 @@ free_view(struct view *view)
 {
 	size_t i;
 
-	for (i = 0; i < view->snapshot->n_services; i++)
+	for (i = 0; i < view->snapshot->n_services; i++) {
 		free(view->services[i].cursors);
+		free(view->services[i].rescue);
+	}
 	free(view->services);
 	free(view);
 }
@@ -146,6 +149,10 @@ fill_service(struct shard *shard, struct view_service *to,
 	to->tunnel = list_for(shard, timeouts->tunnel_ns, upstream_expired);
 	to->cursors = memory_zalloc_array(
 		from->n_versions, sizeof(*to->cursors));
+	if (from->n_versions > 1) {
+		to->rescue = memory_zalloc(sizeof(*to->rescue));
+		rescue_table_init(to->rescue);
+	}
 	to->endpoint_connections =
 		part_of(shard, from->config->limits.endpoint_connections);
 }

@@ -33,6 +33,7 @@ struct view_service {
 	struct timeout_list *response_idle;
 	struct timeout_list *tunnel;
 	uint32_t *cursors; /* round robin's, one for each version */
+	struct rescue_table *rescue; /* NULL where there is one version */
 	uint32_t endpoint_connections; /* the limit's part of this worker */
 };
 

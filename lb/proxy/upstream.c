@@ -163,6 +163,25 @@ deliver_response(struct upstream *upstream, const struct message *response)
 		result == H1_OK);
 }
 
+static void
+weigh_response(struct upstream *upstream, const struct message *response)
+{
+	struct exchange *exchange = upstream->exchange;
+
+	switch (exchange_weigh(exchange, response)) {
+	case VERDICT_PASS_ON:
+		upstream->in->start += response->head_len;
+		deliver_response(upstream, response);
+		break;
+	case VERDICT_HOLD:
+		exchange_ask_other(exchange);
+		break;
+	case VERDICT_REFUSE:
+		exchange_settle(exchange);
+		break;
+	}
+}
+
 /* 1xx: the real one is still to come, but for 101. */
 static void
 deliver_interim(struct upstream *upstream, const struct message *response)
@@ -206,12 +225,12 @@ receive_head(struct upstream *upstream)
 		fail(upstream, METER_ERROR_BAD_RESPONSE);
 		return false;
 	}
-	in->start += (uint32_t)head_len;
 	upstream->scanned = 0;
 	if (shard->response.status >= 200) {
-		deliver_response(upstream, &shard->response);
+		weigh_response(upstream, &shard->response);
 		return false;
 	}
+	in->start += (uint32_t)head_len;
 	deliver_interim(upstream, &shard->response);
 	return upstream->state == UPSTREAM_HEAD && buffer_len(in) > 0;
 }
@@ -654,6 +673,61 @@ upstream_release(struct upstream *upstream)
 	}
 	conn_set_reading(&upstream->conn, true);
 	become_idle(upstream);
+}
+
+void
+upstream_hold(struct upstream *upstream)
+{
+	upstream->idle_list = NULL;
+	timeout_stop(&upstream->timeout);
+	conn_set_reading(&upstream->conn, false);
+}
+
+void
+upstream_revive(struct upstream *upstream)
+{
+	conn_set_reading(&upstream->conn, true);
+	receive(upstream);
+}
+
+/* Has the response at the buffer's front come to its end there? */
+static bool
+is_whole(struct upstream *upstream)
+{
+	struct message *response = &upstream->pool->shard->response;
+	struct h1_limits limits = {UINT32_MAX, 0, MESSAGE_FIELDS_MAX};
+	struct buffer *in = upstream->in;
+	struct slice trailers;
+	size_t scanned = 0;
+	size_t head_len;
+	size_t consumed;
+	size_t produced;
+
+	if (in == NULL ||
+		h1_find_end(in->data + in->start, buffer_len(in),
+			buffer_len(in), &scanned, &head_len) != H1_OK ||
+		h1_parse_response(in->data + in->start, head_len, &limits,
+			(enum http_method)upstream->exchange->request.method,
+			response, NULL) != H1_OK)
+		return false;
+	upstream->is_keep_alive = response->keep_alive &&
+				  response->body != BODY_UNTIL_CLOSE;
+	h1_body_start(&upstream->body, response->body,
+		response->content_length);
+	return h1_body_decode(&upstream->body,
+		       in->data + in->start + head_len,
+		       buffer_len(in) - head_len, &consumed, &produced,
+		       &trailers) == H1_OK &&
+	       head_len + consumed == buffer_len(in);
+}
+
+void
+upstream_discard(struct upstream *upstream)
+{
+	if (is_whole(upstream))
+		upstream_release(upstream);
+	else
+		upstream_cancel(upstream);
 }
 
 void

@@ -75,6 +75,13 @@ void upstream_become_raw(struct upstream *upstream);
 void upstream_release(struct upstream *upstream);
 /* The exchange gives it up in the middle: closed. */
 void upstream_cancel(struct upstream *upstream);
+/* Its response head was received but not passed on: let it wait. */
+void upstream_hold(struct upstream *upstream);
+/* Receives again, from the head on. */
+void upstream_revive(struct upstream *upstream);
+/* Its response isn't wanted: back to the pool if all of it is at hand. */
+void upstream_discard(struct upstream *upstream);
+
 /* Closes it without a word to its exchange. */
 void upstream_close(struct upstream *upstream);
 

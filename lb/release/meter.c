@@ -39,6 +39,8 @@ meter_sum(const struct meter *meter, struct meter_counts *out)
 	out->bytes_in += load(&meter->bytes_in);
 	out->bytes_out += load(&meter->bytes_out);
 	out->retries += load(&meter->retries);
+	out->rescues += load(&meter->rescues);
+	out->rescued += load(&meter->rescued);
 	out->connects += load(&meter->connects);
 	out->in_flight +=
 		atomic_load_explicit(&meter->in_flight, memory_order_relaxed);
@@ -67,6 +69,8 @@ meter_counts_add(const struct meter_counts *counts, struct meter_counts *out)
 	out->bytes_in += counts->bytes_in;
 	out->bytes_out += counts->bytes_out;
 	out->retries += counts->retries;
+	out->rescues += counts->rescues;
+	out->rescued += counts->rescued;
 	out->connects += counts->connects;
 	out->in_flight += counts->in_flight;
 	add_histogram(&counts->first_byte, &out->first_byte);

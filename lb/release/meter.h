@@ -41,6 +41,8 @@ struct meter {
 	_Atomic uint64_t bytes_out;    /* response body, to clients */
 	_Atomic uint64_t retries;      /* asked again on another connection */
 	_Atomic uint64_t connects;     /* upstream connections opened */
+	_Atomic uint64_t rescues;      /* what it lacked, asked of another version */
+	_Atomic uint64_t rescued;      /* of these: the other one had it */
 	_Atomic int64_t in_flight;
 	struct histogram first_byte;   /* request sent to response head */
 	struct histogram total;        /* request head read to response sent */
@@ -55,6 +57,8 @@ struct meter_counts {
 	uint64_t bytes_out;
 	uint64_t retries;
 	uint64_t connects;
+	uint64_t rescues;
+	uint64_t rescued;
 	int64_t in_flight;
 	struct histogram_counts first_byte;
 	struct histogram_counts total;

@@ -169,21 +169,28 @@ class Tally:
         return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
 
 
+class Tab:
+    """A page that is open."""
+
+    def __init__(self, version):
+        self.version = version
+        self.late = None  # what its script would import later
+        self.is_mixed = False
+
+
 class Client:
-    """A browser: one connection, one jar, the page that it has open."""
+    """A browser: one connection, one jar, its tabs, the last one in front."""
 
     def __init__(self, crowd, number):
         self.crowd = crowd
         self.number = number
         self.jar = {}
         self.connection = None
-        self.version = None  # of the page that is open
-        self.late = None     # what its script would import later
-        self.is_mixed = False
+        self.tabs = []
 
-    async def _get(self, path, kind):
+    async def _get(self, path, kind, jar):
         cookies = b"; ".join(
-            name + b"=" + value for name, value in self.jar.items())
+            name + b"=" + value for name, value in jar.items())
         data = b"GET %s HTTP/1.1\r\nHost: %s\r\n%s%s\r\n" % (
             path, self.crowd.authority, kind,
             b"Cookie: " + cookies + b"\r\n" if cookies else b"")
@@ -221,7 +228,7 @@ class Client:
         """Opens the page with its assets; returns the page's version."""
         tally = self.crowd.tally
         try:
-            page = await self._get(self.crowd.path, NAVIGATE)
+            page = await self._get(self.crowd.path, NAVIGATE, self.jar)
         except (Broken, OSError, asyncio.TimeoutError) as error:
             self.close()
             tally.failed_pages += 1
@@ -232,49 +239,51 @@ class Client:
             tally.failed_pages += 1
             tally.complain("page: %d" % page.status)
             return None
-        self.version = version[1].decode()
-        self.late = None
-        self.is_mixed = False
-        tally.pages[self.version] += 1
+        tab = Tab(version[1].decode())
+        self.tabs = (self.tabs + [tab])[-self.crowd.tabs:]
+        tally.pages[tab.version] += 1
         for path in PAGE_ASSETS.findall(page.body):
-            await self._asset(path)
-        return self.version
+            await self._asset(tab, path)
+        return tab.version
 
     async def open_late(self):
-        """What the open page loads later, if there is such a thing."""
-        if self.late:
-            await self._asset(self.late)
+        """What the open pages load later, if there is such a thing."""
+        for tab in self.tabs:
+            if tab.late:
+                await self._asset(tab, tab.late)
 
-    async def _asset(self, path):
+    async def _asset(self, tab, path):
         tally = self.crowd.tally
         tally.assets += 1
+        is_bare = random.random() < self.crowd.bare_assets
         try:
             answer = await self._get(
-                path, STYLE if path.endswith(b".css") else SCRIPT)
+                path, STYLE if path.endswith(b".css") else SCRIPT,
+                {} if is_bare else self.jar)
         except (Broken, OSError, asyncio.TimeoutError) as error:
             self.close()
-            self._failed(path, repr(error))
+            self._failed(tab, path, repr(error))
             return
         if answer.status != 200:
-            self._failed(path, str(answer.status))
+            self._failed(tab, path, str(answer.status))
             return
         said = ASSET_VERSION.search(answer.body, 0, 200)
         version = answer.get(b"x-version") or (said and said[1])
-        if version and version.decode() != self.version:
-            self._mixed(path, "is of " + version.decode())
+        if version and version.decode() != tab.version:
+            self._mixed(tab, path, "is of " + version.decode())
         late = LATE_ASSET.search(answer.body)
         if late:
-            self.late = path.rsplit(b"/", 1)[0] + b"/" + late[1]
+            tab.late = path.rsplit(b"/", 1)[0] + b"/" + late[1]
 
-    def _failed(self, path, why):
+    def _failed(self, tab, path, why):
         self.crowd.tally.failed_assets += 1
-        self._mixed(path, why)
+        self._mixed(tab, path, why)
 
-    def _mixed(self, path, why):
+    def _mixed(self, tab, path, why):
         self.crowd.tally.complain("client %d, page of %s: %s %s" % (
-            self.number, self.version, path.decode(), why))
-        if not self.is_mixed:
-            self.is_mixed = True
+            self.number, tab.version, path.decode(), why))
+        if not tab.is_mixed:
+            tab.is_mixed = True
             self.crowd.tally.mixed_pages += 1
 
     def close(self):
@@ -284,9 +293,11 @@ class Client:
 
 
 class Crowd:
-    """Many clients of one site."""
+    """Many clients of one site, each with up to so many tabs; bare_assets is
+    the fraction of assets that are asked for without cookies."""
 
-    def __init__(self, url, clients, keeps_cookies=True, at_once=64):
+    def __init__(self, url, clients, keeps_cookies=True, at_once=64, tabs=1,
+                 bare_assets=0):
         parts = urllib.parse.urlsplit(url)
         if parts.scheme != "http" or not parts.hostname:
             raise ValueError(url + ": http://HOST[:PORT][/PATH] expected")
@@ -295,6 +306,8 @@ class Crowd:
         self.path = (parts.path or "/").encode()
         self.authority = parts.netloc.encode()
         self.keeps_cookies = keeps_cookies
+        self.tabs = tabs
+        self.bare_assets = bare_assets
         self.clients = [Client(self, i) for i in range(clients)]
         self.tally = Tally()
         self._at_once = at_once

@@ -156,9 +156,40 @@ def test_restart_moves_nobody(shop):
     run(perch, 300, story)
 
 
+def test_tabs_and_bare_assets_over_release_and_rollback(shop):
+    """What pins can't prevent, rescue mends: a tab that outlives its pin,
+    assets asked for without cookies, pages opened before a rollback."""
+    perch = shop()
+
+    async def visit(crowd):
+        await crowd.visit_all()
+        await crowd.open_late_all()
+
+    async def story(crowd):
+        await visit(crowd)
+        await off_loop(perch.admin.release, "shop", "v2", 1)
+        for share in [5, 10, 20, 50, 80]:
+            await off_loop(perch.admin.share, "shop", share)
+            await visit(crowd)
+        await off_loop(perch.admin.rollback, "shop")
+        await crowd.open_late_all()
+        await visit(crowd)
+        await off_loop(perch.admin.release, "shop", "v2", 1)
+        for share in [10, 50, 100]:
+            await off_loop(perch.admin.share, "shop", share)
+            await visit(crowd)
+        await off_loop(perch.admin.promote, "shop")
+        await crowd.open_late_all()
+        await visit(crowd)
+        metrics = await off_loop(perch.admin.metrics)
+        assert metrics.sum("perch_rescues_total", result="found") > 100
+        assert_clean(crowd.tally)
+    run(perch, 300, story, tabs=3, bare_assets=0.1)
+
+
 def test_without_cookies_the_problem_shows(shop):
     """What all this is for, and the proof that the crowd can see it."""
-    perch = shop()
+    perch = shop({"rescue": {"budget": 0}})
 
     async def story(crowd):
         await off_loop(perch.admin.release, "shop", "v2", 50)

@@ -1,0 +1,261 @@
+"""Rescue: what one version lacks is asked of another."""
+
+import pytest
+
+from perchtest import RawClient, wait_for
+from perchtest.browser import FETCH, NAVIGATE, SCRIPT, Browser
+
+
+def _serves(files, missing=b"no such file", missing_status="404 Not Found",
+            missing_fields=()):
+    """A script: files by path, as {path: (body, fields)}; else missing."""
+    def script(c):
+        request = c.read_request()
+        is_head = request.method == "HEAD"
+        found = files.get(request.target)
+        if found is None:
+            c.send_response(missing, missing_status, missing_fields,
+                            is_head=is_head)
+            return
+        body, fields = found if isinstance(found, tuple) else (found, ())
+        c.send_response(body, fields=fields, is_head=is_head)
+    return script
+
+
+class Site:
+    def __init__(self, start, backends, service=None, **settings):
+        self.v1, self.v2 = backends("v1", "v2")
+        self.perch = start({"web": dict({
+            "versions": {"v1": self.v1, "v2": self.v2},
+            "stable": "v1"}, **(service or {}))}, **settings)
+        self.client = RawClient(self.perch.port)
+
+    def play(self, **missing):
+        self.v1.play(_serves({"/": b"v1", "/app-1.js": b"one"}, **missing))
+        self.v2.play(_serves({"/": b"v2", "/app-2.js": b"two"}, **missing))
+
+    def release(self, share=1):
+        self.perch.admin.release("web", "v2", share)
+
+    def get(self, target, fields=SCRIPT, method="GET", body=None):
+        return self.client.request(method, target, "test", dict(fields), body)
+
+    def version(self, name):
+        return {version["name"]: version for version in
+                self.perch.admin.service("web")["versions"]}[name]
+
+    def rescues(self):
+        metrics = self.perch.admin.metrics()
+        return {result: metrics.sum("perch_rescues_total", result=result)
+                for result in ("found", "missing")}
+
+
+@pytest.fixture
+def site(start, backends):
+    made = []
+
+    def make(service=None, **settings):
+        made.append(Site(start, backends, service, **settings))
+        made[-1].play()
+        return made[-1]
+    yield make
+    for one in made:
+        one.client.close()
+
+
+def test_asset_of_the_other_version_is_found(site):
+    web = site()
+    web.release(0)
+    answer = web.get("/app-2.js")
+    assert answer.status == 200
+    assert answer.body == b"two"
+    assert answer.one("X-Perch-Rescued") == "v2"
+    assert not answer.has("Set-Cookie")
+    assert web.v2.next_request().one("X-Perch-Version") == "web=v2"
+    assert web.rescues() == {"found": 1, "missing": 0}
+
+
+def test_head_is_rescued_too(site):
+    web = site()
+    web.release(0)
+    answer = web.get("/app-2.js", method="HEAD")
+    assert answer.status == 200
+    assert answer.one("Content-Length") == "3"
+
+
+def test_410_is_missing_too(site):
+    web = site()
+    web.play(missing_status="410 Gone")
+    web.release(0)
+    assert web.get("/app-2.js").body == b"two"
+
+
+def test_what_nobody_has_is_the_first_answer(site):
+    web = site()
+    web.v1.play(_serves({}, missing=b"v1 says no" * 5000))
+    web.release(0)
+    for _ in range(3):
+        answer = web.get("/nowhere.js")
+        assert answer.status == 404
+        assert answer.body == b"v1 says no" * 5000
+        assert answer.one("Cache-Control") == "no-store"
+        assert not answer.has("X-Perch-Rescued")
+    assert web.rescues() == {"found": 0, "missing": 3}
+    assert web.get("/", NAVIGATE).status == 404
+
+
+def test_connections_are_kept(site):
+    web = site()
+    web.release(0)
+    for i in range(12):
+        web.get("/app-2.js?%d" % (i % 3))
+        web.get("/nowhere.js")
+    assert len(web.v1.open_connections()) <= 2
+    assert len(web.v2.open_connections()) <= 2
+
+
+def test_the_way_is_remembered(site):
+    web = site()
+    web.release(0)
+    for _ in range(5):
+        assert web.get("/app-2.js").body == b"two"
+    assert len(web.v2.heads) == 5
+    assert len(web.v1.heads) == 1
+    assert web.rescues()["found"] == 5
+
+
+def test_a_remembered_version_that_lost_it_is_not_the_end(site):
+    web = site()
+    web.release(0)
+    assert web.get("/app-2.js").body == b"two"
+    web.v2.play(_serves({}))
+    web.v1.play(_serves({"/app-2.js": b"now here"}))
+    assert web.get("/app-2.js").body == b"now here"
+
+
+def test_a_remembered_version_that_is_gone_is_not_the_end(site):
+    web = site()
+    web.release(0)
+    assert web.get("/app-2.js").body == b"two"
+    web.v2.stop_listening()
+    web.v2.stop()
+    assert web.get("/app-2.js").status == 404
+    assert web.get("/app-1.js").body == b"one"
+
+
+@pytest.mark.parametrize("dest", ["script", "style", "font", "image",
+                                  "worker", "sharedworker"])
+def test_a_page_for_an_asset_is_missing_too(site, dest):
+    """The catch-all of a single-page app: 200 with the page."""
+    web = site()
+    web.play(missing=b"<html>", missing_status="200 OK",
+             missing_fields=[("Content-Type", "text/html; charset=utf-8")])
+    web.release(0)
+    answer = web.get("/app-2.js", dict(SCRIPT, **{"Sec-Fetch-Dest": dest}))
+    assert answer.body == b"two"
+    nowhere = web.get("/nowhere", dict(SCRIPT, **{"Sec-Fetch-Dest": dest}))
+    assert nowhere.body == b"<html>"
+    assert nowhere.status == 200
+
+
+def test_a_page_for_a_fetch_is_an_answer(site):
+    web = site()
+    web.play(missing=b"<html>", missing_status="200 OK",
+             missing_fields=[("Content-Type", "text/html")])
+    web.release(0)
+    assert web.get("/app-2.js", FETCH).body == b"<html>"
+
+
+@pytest.mark.parametrize("fields,method,body", [
+    (NAVIGATE, "GET", None),
+    (SCRIPT, "POST", b"x"),
+    (SCRIPT, "DELETE", None),
+    (SCRIPT, "GET", b"x"),
+    (dict(SCRIPT, **{"X-Perch-Version": "v1"}), "GET", None),
+], ids=["navigation", "post", "delete", "body", "override"])
+def test_not_rescued(site, fields, method, body):
+    web = site()
+    web.release(0)
+    answer = web.get("/app-2.js", fields, method, body)
+    assert answer.status == 404
+    assert web.rescues() == {"found": 0, "missing": 0}
+
+
+def test_no_release_no_version_to_ask(site):
+    """A version that was never released has no say."""
+    web = site()
+    answer = web.get("/app-2.js")
+    assert answer.status == 404
+    assert not answer.has("Cache-Control")
+
+
+def test_page_opened_before_a_rollback(site):
+    web = site()
+    web.release(100)
+    browser = Browser(web.client)
+    assert browser.navigate("/").body == b"v2"
+    web.perch.admin.rollback("web")
+    assert browser.asset("/app-2.js").body == b"two"
+
+
+def test_page_opened_before_a_promotion(site):
+    web = site({"drain": "0s"})
+    browser = Browser(web.client)
+    assert browser.navigate("/").body == b"v1"
+    web.release(100)
+    web.perch.admin.promote("web")
+    wait_for("the old version to have drained",
+             lambda: web.version("v1")["standing"] ==
+             "assets_only")
+    assert browser.asset("/app-1.js").body == b"one"
+
+
+def test_old_version_stops_helping(site):
+    web = site({"rescue": {"for": "0s"}})
+    web.release(100)
+    web.perch.admin.rollback("web")
+    wait_for("the candidate to be idle",
+             lambda: web.version("v2")["standing"] ==
+             "idle")
+    assert web.get("/app-2.js").status == 404
+
+
+def test_budget(site):
+    web = site(workers=1)
+    web.release(0)
+    for i in range(200):
+        assert web.get("/nowhere-%d.js" % i).status == 404
+    # A fifth, and no more than what could be saved up.
+    assert 35 <= web.rescues()["missing"] <= 61
+
+
+def test_budget_of_nothing(site):
+    web = site({"rescue": {"budget": 0}})
+    web.release(0)
+    for _ in range(5):
+        assert web.get("/app-2.js").status == 404
+    assert len(web.v2.heads) == 0
+
+
+def test_other_version_fails(site):
+    web = site()
+    web.v2.play(lambda c: (c.read_request(), c.reset()))
+    web.release(0)
+    answer = web.get("/app-2.js")
+    assert answer.status == 404
+    assert answer.body == b"no such file"
+    assert web.get("/app-1.js").body == b"one"
+
+
+def test_client_leaves_while_the_other_is_asked(site):
+    web = site()
+    web.v2.play(lambda c: (c.read_request(), c.wait_closed()))
+    web.release(0)
+    client = RawClient(web.perch.port)
+    client.send_request("GET", "/app-2.js", "test", dict(SCRIPT))
+    web.v2.wait_heads(1)
+    client.reset()
+    wait_for("nothing to be in flight", lambda: all(
+        version["in_flight"] == 0
+        for version in web.perch.admin.service("web")["versions"]))
+    assert web.get("/app-1.js").body == b"one"
