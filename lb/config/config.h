@@ -95,6 +95,8 @@ struct config_version {
 	size_t n_endpoints;
 };
 
+enum config_switch { CONFIG_FALSE, CONFIG_TRUE };
+
 enum config_policy {
 	CONFIG_LEAST_REQUEST, /* default */
 	CONFIG_ROUND_ROBIN,
@@ -135,6 +137,8 @@ struct config_service {
 		enum config_policy policy;
 		struct config_key *key; /* default [client]; first that is present */
 		size_t n_key;
+		enum config_switch affinity;     /* endpoint in the cookie; false */
+		enum config_switch bounded_load; /* maglev: 1.25; false */
 	} balance;
 	uint64_t drain_ns; /* drain: old version after a promotion; 10m */
 	struct {

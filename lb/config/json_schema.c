@@ -61,8 +61,14 @@ choice_schema(const struct schema_key *key)
 	json_t *variable = json_object();
 	size_t i;
 
-	for (i = 0; key->choices[i] != NULL; i++)
+	for (i = 0; key->choices[i] != NULL; i++) {
 		push(list, json_string(key->choices[i]));
+		/* Bare, these are no strings to YAML. */
+		if (strcmp(key->choices[i], "true") == 0)
+			push(list, json_true());
+		if (strcmp(key->choices[i], "false") == 0)
+			push(list, json_false());
+	}
 	set(words, "enum", list);
 	set(variable, "type", json_string("string"));
 	set(variable, "pattern", json_string(VARIABLE_PATTERN));

@@ -275,6 +275,17 @@ const struct schema_key schema_keys[] = {
 		     "cookie NAME, address, client (whom sticky knows), "
 		     "path."),
 		EXAMPLE("[header X-Tenant, client]")},
+	{ONE("services.NAME.balance.affinity", CHOICE, config_service,
+		 balance.affinity),
+		DEFAULT("false"), CHOICES("false", "true"),
+		HELP("true: a client keeps its endpoint, by the cookie, while "
+		     "that one is there, whatever becomes of the others.")},
+	{ONE("services.NAME.balance.bounded_load", CHOICE, config_service,
+		 balance.bounded_load),
+		DEFAULT("false"), CHOICES("false", "true"),
+		HELP("true: with maglev no endpoint gets more than 1.25 times "
+		     "its part of what is in flight; the rest goes elsewhere, "
+		     "consistently.")},
 	{ONE("services.NAME.drain", DURATION, config_service, drain_ns),
 		DEFAULT("10m"), RANGE("0", "720h"),
 		HELP("How long pages of the old version still reach it after "

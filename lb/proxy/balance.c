@@ -1,12 +1,14 @@
 #include "proxy/balance.h"
 
+#include <math.h>
+
 #include "base/hash.h"
 #include "proxy/key.h"
 #include "proxy/maglev.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
 
-/* How often a consistent hash looks elsewhere before anybody will do. */
+/* How often a consistent hash looks elsewhere before it takes them in turn. */
 #define REHASH_MAX 8
 
 static bool
@@ -48,6 +50,22 @@ may_pick(const struct exchange *exchange,
 	       is_usable(exchange->shard, endpoint);
 }
 
+/* In flight from all workers, plus the one to come, by weight. */
+static double
+load_of(const struct exchange *exchange,
+	const struct snapshot_endpoint *endpoint)
+{
+	const struct registry *registry = exchange->shard->registry;
+	int64_t n = 1;
+	unsigned i;
+
+	for (i = 0; i < registry->n_workers; i++)
+		n += atomic_load_explicit(
+			&endpoint->registry->meters[i].in_flight,
+			memory_order_relaxed);
+	return (double)n / endpoint->weight;
+}
+
 /* --- maglev --------------------------------------------------------------------- */
 
 static uint64_t
@@ -62,6 +80,38 @@ hash_request(const struct exchange *exchange)
 	return hash_u64(exchange->decision.cell, 0);
 }
 
+/* Of all that is in flight, plus the one to come, 1.25 times its part: see
+ * Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads",
+ * 2017. */
+#define BOUND 1.25
+
+static int64_t
+version_load(const struct exchange *exchange)
+{
+	const struct registry_version *version = exchange->version->registry;
+	int64_t n = 1;
+	unsigned i;
+
+	for (i = 0; i < exchange->shard->registry->n_workers; i++)
+		n += atomic_load_explicit(&version->loads[i].in_flight,
+			memory_order_relaxed);
+	return n;
+}
+
+static bool
+is_over_bound(const struct exchange *exchange,
+	const struct snapshot_endpoint *endpoint)
+{
+	const struct snapshot_version *version = exchange->version;
+	double part;
+
+	if (exchange->service->config->balance.bounded_load == CONFIG_FALSE)
+		return false;
+	part = (double)version_load(exchange) / (double)version->total_weight;
+	return load_of(exchange, endpoint) * endpoint->weight >
+	       ceil(BOUND * part * endpoint->weight);
+}
+
 static const struct snapshot_endpoint *
 pick_maglev(const struct exchange *exchange)
 {
@@ -73,9 +123,18 @@ pick_maglev(const struct exchange *exchange)
 	for (i = 0; i < REHASH_MAX; i++) {
 		endpoint =
 			&version->endpoints[maglev_find(version->maglev, hash)];
-		if (may_pick(exchange, endpoint))
+		if (may_pick(exchange, endpoint) &&
+			!is_over_bound(exchange, endpoint))
 			return endpoint;
 		hash = hash_u64(hash, i + 1);
+	}
+	/* Nearly all are full or left out: the next that isn't. */
+	for (i = 0; i < version->n_endpoints; i++) {
+		endpoint = &version->endpoints[(hash + i) %
+					       version->n_endpoints];
+		if (may_pick(exchange, endpoint) &&
+			!is_over_bound(exchange, endpoint))
+			return endpoint;
 	}
 	return NULL;
 }
@@ -98,22 +157,6 @@ pick_round_robin(const struct exchange *exchange)
 			return endpoint;
 	}
 	return NULL;
-}
-
-/* In flight from all workers, plus the one to come, by weight. */
-static double
-load_of(const struct exchange *exchange,
-	const struct snapshot_endpoint *endpoint)
-{
-	const struct registry *registry = exchange->shard->registry;
-	int64_t n = 1;
-	unsigned i;
-
-	for (i = 0; i < registry->n_workers; i++)
-		n += atomic_load_explicit(
-			&endpoint->registry->meters[i].in_flight,
-			memory_order_relaxed);
-	return (double)n / endpoint->weight;
 }
 
 /* Mitzenmacher, "The Power of Two Choices in Randomized Load Balancing". */
@@ -166,6 +209,13 @@ balance_pick(const struct exchange *exchange)
 
 	if (version->n_endpoints == 1)
 		return pick_any(exchange);
+	if (exchange->has_affinity) {
+		picked = snapshot_find_endpoint(
+			version, exchange->affinity_hash);
+		if (picked != NULL && may_pick(exchange, picked))
+			return picked;
+		picked = NULL;
+	}
 	switch (exchange->service->config->balance.policy) {
 	case CONFIG_MAGLEV:
 		picked = pick_maglev(exchange);

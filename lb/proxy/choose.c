@@ -152,6 +152,10 @@ choose_version(struct exchange *exchange)
 	sticky_decide(&input, &exchange->decision);
 
 	exchange->version = &service->versions[exchange->decision.version];
+	exchange->has_affinity = input.has_cookie && input.cookie.is_pin &&
+				 input.cookie.has_endpoint &&
+				 input.pinned == exchange->decision.version;
+	exchange->affinity_hash = input.cookie.endpoint;
 	exchange->generation = cell.generation;
 	exchange->is_navigation = input.is_navigation;
 	exchange->is_release_running = input.is_running;
@@ -172,11 +176,33 @@ choose_makes_private(
 	       forward_is_shared_cacheable(response);
 }
 
+/* Affinity writes the endpoint down as well: it may have changed alone. */
+static bool
+is_endpoint_new(const struct exchange *exchange)
+{
+	return exchange->version->hashes != NULL && exchange->target != NULL &&
+	       (!exchange->has_affinity ||
+		       exchange->affinity_hash != exchange->target->name_hash);
+}
+
+static enum sticky_set
+cookie_to_set(const struct exchange *exchange)
+{
+	const struct config_sticky *sticky = &exchange->service->config->sticky;
+
+	if (exchange->decision.set == STICKY_SET_NOTHING &&
+		exchange->is_navigation && sticky->pin != CONFIG_PIN_NONE &&
+		exchange->decision.reason != STICKY_OVERRIDE &&
+		is_endpoint_new(exchange))
+		return STICKY_SET_PIN;
+	return exchange->decision.set;
+}
+
 static bool
 may_set(const struct exchange *exchange, const struct message *response,
 	bool is_made_private)
 {
-	switch (exchange->decision.set) {
+	switch (cookie_to_set(exchange)) {
 	case STICKY_SET_NOTHING:
 		return false;
 	case STICKY_SET_PIN:
@@ -235,8 +261,12 @@ choose_set_cookie(const struct exchange *exchange,
 					       domain_len + ATTRIBUTES_MAX);
 	if (room == NULL)
 		return (struct slice){NULL, 0};
-	if (exchange->decision.set == STICKY_SET_PIN) {
+	if (cookie_to_set(exchange) == STICKY_SET_PIN) {
 		cookie.is_pin = true;
+		cookie.has_endpoint = exchange->version->hashes != NULL &&
+				      exchange->target != NULL;
+		if (cookie.has_endpoint)
+			cookie.endpoint = exchange->target->name_hash;
 		cookie.generation = exchange->generation;
 		cookie.version = exchange->version->name;
 	}

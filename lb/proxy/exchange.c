@@ -48,6 +48,15 @@ exchange_new(struct shard *shard, const struct stream_ops *ops, void *stream)
 /* --- the end ------------------------------------------------------------------ */
 
 static void
+count_load(struct exchange *exchange, int n)
+{
+	struct registry_version *version = exchange->target->version;
+
+	meter_add_signed(
+		&version->loads[exchange->shard->index].in_flight, n);
+}
+
+static void
 leave_endpoint(struct exchange *exchange)
 {
 	struct meter *meter;
@@ -56,6 +65,7 @@ leave_endpoint(struct exchange *exchange)
 		return;
 	meter = &exchange->target->meters[exchange->shard->index];
 	meter_add_signed(&meter->in_flight, -1);
+	count_load(exchange, -1);
 }
 
 static void
@@ -310,6 +320,7 @@ enter_endpoint(
 	exchange->endpoint = endpoint;
 	exchange->target = endpoint->registry;
 	meter_add_signed(&meter->in_flight, 1);
+	count_load(exchange, 1);
 }
 
 static void

@@ -117,6 +117,8 @@ struct exchange {
 	struct registry_endpoint *first_target;
 	const struct snapshot_version *other_version; /* picked to be asked */
 	bool is_recalled; /* version is one that had the path lately */
+	bool has_affinity;      /* the cookie names an endpoint of its version */
+	uint32_t affinity_hash; /* by the hash of its name */
 	struct upstream *upstream;
 	struct pipe *pipe; /* of the response's body, or NULL */
 	struct list queue_node; /* in the endpoint's queue */

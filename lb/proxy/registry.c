@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 void
@@ -30,6 +31,7 @@ free_version(struct registry_version *version)
 	table_free(&version->by_name);
 	free(version->name);
 	free(version->meters);
+	free(version->loads);
 	free(version);
 }
 
@@ -92,6 +94,8 @@ registry_version(struct registry *registry, struct registry_service *service,
 	version->service = service;
 	version->name = memory_strdup(name);
 	version->meters = new_meters(registry);
+	version->loads = memory_zalloc_array(
+		registry->n_workers, sizeof(*version->loads));
 	version->release = release_version_by_name(&service->release, name);
 	table_init(&version->by_name);
 	version->next = service->versions;
@@ -115,6 +119,7 @@ registry_endpoint(struct registry *registry, struct registry_version *version,
 	endpoint->name = memory_strdup(name);
 	endpoint->host = memory_strdup(host);
 	endpoint->port = port;
+	endpoint->name_hash = (uint32_t)hash_bytes(name, strlen(name), 0);
 	endpoint->meters = new_meters(registry);
 	/* An address needs no resolving. */
 	address_parse_ip(slice_from_string(host), port, &endpoint->address);

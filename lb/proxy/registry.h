@@ -25,6 +25,7 @@ struct registry_endpoint {
 	char *name; /* host:port */
 	char *host;
 	uint16_t port;
+	uint32_t name_hash;      /* low bits of XXH3_64(name): the cookie's */
 	struct meter *meters;    /* one for each worker */
 	struct address address;  /* control only: resolved, or AF_UNSPEC */
 	/* Monotonic ns until which it is passed over after failed connects. */
@@ -33,8 +34,16 @@ struct registry_endpoint {
 	struct registry_endpoint *next;    /* of the version, newest first */
 };
 
+/* In flight at all of a version's endpoints, from one worker, which alone
+ * writes it; apart from the others', for these change all the time. */
+struct registry_load {
+	_Atomic int64_t in_flight;
+	char apart[56];
+};
+
 struct registry_version {
 	struct registry_service *service;
+	struct registry_load *loads; /* one for each worker */
 	char *name;
 	struct release_version *release; /* its standing */
 	struct meter *meters; /* one for each worker: found no endpoint */

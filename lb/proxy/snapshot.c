@@ -42,6 +42,31 @@ build_sequence(struct snapshot_version *version)
 	free(weights);
 }
 
+static int
+compare_hashes(const void *a, const void *b)
+{
+	uint32_t hash_a = ((const struct snapshot_hash *)a)->name_hash;
+	uint32_t hash_b = ((const struct snapshot_hash *)b)->name_hash;
+
+	return hash_a < hash_b ? -1 : hash_a > hash_b ? 1 : 0;
+}
+
+static void
+build_hashes(struct snapshot_version *version)
+{
+	size_t i;
+
+	version->hashes = memory_zalloc_array(
+		version->n_endpoints, sizeof(*version->hashes));
+	for (i = 0; i < version->n_endpoints; i++) {
+		version->hashes[i].name_hash =
+			version->endpoints[i].registry->name_hash;
+		version->hashes[i].index = (uint32_t)i;
+	}
+	qsort(version->hashes, version->n_endpoints, sizeof(*version->hashes),
+		compare_hashes);
+}
+
 static void
 build_version(struct snapshot_version *version, struct registry *registry,
 	struct registry_service *service, const struct config_service *config,
@@ -64,7 +89,10 @@ build_version(struct snapshot_version *version, struct registry *registry,
 			from->name, from->host, from->port);
 		to->address = to->registry->address;
 		to->weight = from->weight;
+		version->total_weight += from->weight;
 	}
+	if (config->balance.affinity == CONFIG_TRUE)
+		build_hashes(version);
 	if (version->n_endpoints < 2)
 		return;
 	if (config->balance.policy == CONFIG_MAGLEV)
@@ -218,6 +246,7 @@ snapshot_free(struct snapshot *snapshot)
 			free(version->endpoints);
 			free(version->maglev);
 			free(version->sequence);
+			free(version->hashes);
 		}
 		free(service->versions);
 		free((char *)(uintptr_t)service->suffixed_name);
@@ -244,4 +273,18 @@ snapshot_find_version(const struct snapshot_service *service, struct slice name)
 		if (slice_equal(service->versions[i].name, name))
 			return (int)i;
 	return -1;
+}
+
+const struct snapshot_endpoint *
+snapshot_find_endpoint(
+	const struct snapshot_version *version, uint32_t name_hash)
+{
+	struct snapshot_hash key = {name_hash, 0};
+	const struct snapshot_hash *found;
+
+	if (version->hashes == NULL)
+		return NULL;
+	found = bsearch(&key, version->hashes, version->n_endpoints,
+		sizeof(*version->hashes), compare_hashes);
+	return found != NULL ? &version->endpoints[found->index] : NULL;
 }

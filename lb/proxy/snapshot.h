@@ -22,6 +22,12 @@ struct snapshot_endpoint {
 	unsigned weight;
 };
 
+/* An endpoint by the hash that a cookie names it by. */
+struct snapshot_hash {
+	uint32_t name_hash;
+	uint32_t index;
+};
+
 struct snapshot_version {
 	struct registry_version *registry;
 	struct slice name;
@@ -30,6 +36,8 @@ struct snapshot_version {
 	uint32_t *maglev;   /* MAGLEV_SIZE, or NULL: another policy, or one endpoint */
 	uint32_t *sequence; /* round robin's, or NULL */
 	size_t n_sequence;
+	struct snapshot_hash *hashes; /* sorted; NULL without affinity */
+	uint64_t total_weight;
 };
 
 struct snapshot_service {
@@ -66,6 +74,9 @@ void snapshot_free(struct snapshot *snapshot);
 /* By name; NULL if there is none. */
 const struct snapshot_service *snapshot_find_service(
 	const struct snapshot *snapshot, struct slice name);
+/* By the hash of its name; NULL if there is none, or no affinity. */
+const struct snapshot_endpoint *snapshot_find_endpoint(
+	const struct snapshot_version *version, uint32_t name_hash);
 /* By name; -1 if there is none. */
 int snapshot_find_version(
 	const struct snapshot_service *service, struct slice name);

@@ -1,11 +1,13 @@
 """Inside a version: which endpoint."""
 
 import collections
+import re
 import threading
 
 import pytest
 
 from perchtest import RawClient, respond, wait_for
+from perchtest.browser import Browser
 
 
 @pytest.mark.parametrize("weights", [
@@ -147,3 +149,89 @@ def test_least_request_spreads(start, backends):
         got = collections.Counter(
             client.request().body for _ in range(150))
     assert min(got[name] for name in (b"a", b"b", b"c")) >= 15
+
+
+def test_bounded_load_spreads_a_hot_key(start, backends):
+    """All ask for one path; with all of it in flight nobody gets more than
+    1.25 times its part."""
+    pool = backends("a", "b", "c", "d")
+    release = threading.Event()
+    perch = start({"web": {
+        "versions": {"v1": pool},
+        "balance": {"policy": "maglev", "key": "path",
+                    "bounded_load": True}}}, workers=1)
+
+    def hold(c):
+        c.read_request()
+        c.wait(release)
+        c.send_response(b"held")
+    for one in pool:
+        one.play(hold)
+    clients = [RawClient(perch.port) for _ in range(40)]
+    for n, client in enumerate(clients):
+        client.send_request("GET", "/hot")
+        wait_for("it to be at an endpoint",
+                 lambda: sum(len(b.heads) for b in pool) == n + 1)
+    counts = [len(b.heads) for b in pool]
+    release.set()
+    for client in clients:
+        assert client.read_response().body == b"held"
+        client.close()
+    assert max(counts) <= 13    # ceil(1.25 * 40 / 4)
+
+
+def test_bounded_load_leaves_quiet_keys_alone(start, backends):
+    pool = backends("a", "b", "c", "d")
+    perch = start({"web": {
+        "versions": {"v1": pool},
+        "balance": {"policy": "maglev", "key": "path",
+                    "bounded_load": True}}})
+    with RawClient(perch.port) as client:
+        first = [client.request("GET", "/%d" % i).body for i in range(20)]
+        again = [client.request("GET", "/%d" % i).body for i in range(20)]
+    assert first == again
+
+
+def _affine(pool, **balance):
+    return {"web": {"versions": {"v1": pool},
+                    "balance": dict({"affinity": True}, **balance)}}
+
+
+@pytest.mark.parametrize("policy", [
+    "least_request", "round_robin", "maglev"])
+def test_affinity_outlives_changes_of_the_pool(start, backends, policy):
+    a, b, c, d = pool = backends("a", "b", "c", "d")
+    perch = start(_affine([a, b, c], policy=policy))
+    browsers = [Browser(RawClient(perch.port)) for _ in range(12)]
+    where = [browser.navigate().body for browser in browsers]
+    assert len(set(where)) > 1
+    for browser, body in zip(browsers, where):
+        assert re.fullmatch(r"[0-9a-f]{5}\.[0-9a-f]+\.[0-9a-f]{8}\.v1",
+                            browser.jar["perch"])
+        for _ in range(5):
+            assert browser.asset().body == body
+            assert not browser.navigate().has("Set-Cookie")
+    perch.change(_affine([d, c, a], policy=policy))
+    perch.reload()
+    for browser, body in zip(browsers, where):
+        if body != b"b":
+            assert browser.asset().body == body
+            assert browser.navigate().body == body
+            continue
+        # Its endpoint is gone: the next page gives it another one to keep.
+        new = browser.navigate().body
+        assert {browser.asset().body for _ in range(5)} == {new}
+    for browser in browsers:
+        browser.client.close()
+
+
+def test_affinity_gives_way_to_a_dead_endpoint(start, backends):
+    a, b = backends("a", "b")
+    perch = start(_affine([a, b], policy="round_robin"))
+    browser = Browser(RawClient(perch.port))
+    body = browser.navigate().body
+    mine, other = (a, b) if body == b"a" else (b, a)
+    mine.stop()
+    assert browser.navigate().body == other.name.encode()
+    assert browser.asset().body == other.name.encode()
+    browser.client.close()
