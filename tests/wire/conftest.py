@@ -60,11 +60,12 @@ def start():
 
 @pytest.fixture
 def backends():
-    """Makes backends: a, b = backends("a", "b"); checked at the end."""
+    """Makes backends: a, b = backends("a", "b"), with a ScriptedBackend's
+    options; checked at the end."""
     made = []
 
-    def make(*names):
-        new = [ScriptedBackend(name) for name in names]
+    def make(*names, **options):
+        new = [ScriptedBackend(name, **options) for name in names]
         made.extend(new)
         return new if len(new) > 1 else new[0]
 

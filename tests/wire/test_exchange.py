@@ -475,7 +475,8 @@ def test_request_trailers_reach_the_backend(client, backend):
 
 @pytest.mark.parametrize("trailer", [
     "Content-Length: 5", "Transfer-Encoding: chunked", "Host: evil",
-    "Authorization: x", "Cookie: a=b"])
+    "Authorization: x", "Cookie: a=b", "X-Forwarded-For: 192.0.2.7",
+    "X-Request-Id: x"])
 def test_forbidden_request_trailers(client, backend, trailer):
     client.send("POST / HTTP/1.1\r\nHost: t\r\n"
                 "Transfer-Encoding: chunked\r\n\r\n"
@@ -638,6 +639,32 @@ def test_half_close_after_a_body(client, backend):
     client.send_request("POST", body=b"x" * 100000).half_close()
     assert client.read_response().body == b"x" * 100000
     client.expect_close()
+
+
+def test_half_close_after_a_body_that_waits_for_its_turn(start, backends):
+    """Body and end come while the request is queued: it is whole all the
+    same."""
+    one = backends("one")
+    release = threading.Event()
+
+    def slow(c):
+        c.read_request()
+        c.wait(release)
+        c.send_response(b"slow")
+    perch = start({"web": one}, limits={"endpoint_connections": 1})
+    one.play(slow, respond(lambda r: r.body))
+    with RawClient(perch.port) as first, RawClient(perch.port) as second:
+        first.send_request()
+        one.wait_heads(1)
+        second.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n"
+                    "\r\nhello")
+        assert second.is_quiet(0.1)
+        second.send("world").half_close()
+        assert second.is_quiet(0.1)
+        release.set()
+        assert first.read_response().body == b"slow"
+        assert second.read_response().body == b"helloworld"
+        second.expect_close()
 
 
 def test_half_close_after_pipelined_requests(client, backend):

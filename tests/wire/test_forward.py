@@ -185,6 +185,55 @@ def test_version_sent_by_an_untrusted_client_is_replaced(untrusting):
     assert request.one("X-Perch-Version") == "web=v1"
 
 
+VOUCHED_FOR = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
+               "X-Request-Id", "X-Perch-Version"]
+
+
+@pytest.mark.parametrize("name", VOUCHED_FOR)
+@pytest.mark.parametrize("trusts", [False, True])
+def test_underscores_are_no_way_around(shared, untrusting, trusts, name):
+    """A backend that makes variables of fields (CGI) could not tell such a
+    field from perch's own."""
+    sent = name.replace("-", "_")
+    for spelling in (sent, sent.lower(), name.replace("-", "_", 1)):
+        request = forwarded(shared if trusts else untrusting, {
+            spelling: "192.0.2.7", "X_Kept": "1"})
+        names = [n.lower().replace("_", "-") for n, _ in request.fields]
+        assert names.count(name.lower()) == 1, spelling
+        assert request.one(name) != "192.0.2.7"
+        assert request.one("X_Kept") == "1"
+
+
+@pytest.mark.parametrize("name", [
+    "X-Perch-Version", "x-perch_version", "X_Forwarded_For"])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_trailers_are_no_way_around(untrusting, name, pieces):
+    perch, backend = untrusting
+    backend.play(respond(b"ok"))
+    data = [b"POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked"
+            b"\r\n\r\n1\r\na\r\n",
+            b"0\r\n%s: web=v2\r\nX-Sum: 7\r\n\r\n" % name.encode()]
+    with RawClient(perch.port) as client:
+        if pieces == 1:
+            client.send(b"".join(data))
+        else:
+            client.send(data[0])
+            backend.wait_heads(1)
+            client.send(data[1])
+        assert client.read_response().status == 200
+    request = backend.next_request()
+    assert request.body == b"a"
+    assert name.lower() not in [n.lower() for n, _ in request.trailers]
+
+
+def test_connection_can_not_remove_what_a_trusted_peer_says(shared, backend):
+    request = forwarded(shared, dict(SENT, Connection=", ".join(SENT)))
+    assert request.list("X-Forwarded-For") == ["192.0.2.7", "127.0.0.1"]
+    assert request.one("X-Forwarded-Proto") == "https"
+    assert request.one("X-Forwarded-Host") == "outer.example"
+    assert request.one("X-Request-Id") == "from-outside-1"
+
+
 def test_date_and_server_are_the_backends(client, backend):
     backend.play(respond(fields={"Date": "Thu, 01 Jan 1970 00:00:00 GMT",
                                  "Server": "toy"}))

@@ -80,6 +80,27 @@ def test_json_of_an_error(logging):
     assert json.loads(lines_of(path, 1)[0])["status"] == 400
 
 
+@pytest.mark.parametrize("byte", ["\xe9", '"', "\\", "\t", "w"])
+def test_json_of_words_of_any_length(logging, byte):
+    """What has to be cut is cut inside of its quotes."""
+    perch, path, _ = logging("json", limits={"head": "32KiB",
+                                             "target": "16KiB"})
+    sent = [(2048, 2048), (5000, 5000), (14000, 10)]
+    for referer, agent in sent:
+        with RawClient(perch.port) as client:
+            answer = client.request("GET", "/" + "t" * 5000, fields=[
+                ("Referer", "r" + byte * referer + "r"),
+                ("User-Agent", "u" + byte * agent + "u"),
+                ("X-Request-Id", "id-12345")])
+            assert answer.status == 200
+    perch.stop()
+    for line in lines_of(path, len(sent)):
+        entry = json.loads(line)
+        assert entry["status"] == 200
+        assert entry["request_id"] == "id-12345"
+        assert entry["user_agent"].startswith("u" + byte)
+
+
 def test_log_injection(logging):
     """Nothing that a client sends begins a line of its own."""
     perch, path, _ = logging("common")

@@ -1,6 +1,8 @@
 """Many reloads under load: not one request fails."""
 
 import signal
+import socket
+import subprocess
 import threading
 import time
 
@@ -72,6 +74,48 @@ def test_reload_storm(start, backends):
 def _status(port, target):
     with RawClient(port) as client:
         return client.request("GET", target).status
+
+
+def test_refused_reload_leaves_nothing_of_its_services(start, backends):
+    """It resolved and counted them already when it found the port taken."""
+    one = backends("one")
+    perch = start({"web": one})
+    kept = perch.config
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        mark = len(perch.stderr())
+        perch.change({"other": {"match": {"hosts": ["other.example"]},
+                                "versions": {"o1": one}}},
+                     listeners=kept["listeners"] + [
+                         {"bind": "127.0.0.1:%d" % taken.getsockname()[1]}])
+        perch.send_signal(signal.SIGHUP)
+        perch.wait_log("reload refused", mark)
+    # What is done each second goes over all services.
+    with pytest.raises(subprocess.TimeoutExpired):
+        perch.process.wait(1.5)
+    assert _status(perch.port, "/") == 200
+    assert not [labels for _, labels, _ in perch.admin.metrics().samples
+                if labels.get("service") == "other"]
+
+
+def test_reloads_never_serve_an_unreleased_version(start, backends):
+    """Each reload brings a new stable version; a worker that doesn't know
+    it yet must not take the first in the file for it."""
+    v1, v2, unreleased = backends("v1", "v2", "unreleased")
+    perch = start({"web": {
+        "versions": {"a": unreleased, "v1": v1}, "stable": "v1"}},
+        workers=2, log={"level": "info"})
+    with Load(perch.port, get) as load:
+        load.wait_more()
+        for i in range(30):
+            name, pool = (("v1", v1), ("v2", v2))[(i + 1) % 2]
+            perch.change({"web": {"versions": {"a": unreleased, name: pool},
+                                  "stable": name}})
+            perch.reload()
+    assert not load.failures, load.failures
+    assert v1.requests and v2.requests
+    assert not unreleased.heads
 
 
 def test_reloads_do_not_leak(start, backends):

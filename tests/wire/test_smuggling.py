@@ -243,6 +243,30 @@ def test_method_override_of_body_on_head(shared, backend):
     assert [r.target for r in backend.requests] == ["/", "/next"]
 
 
+@pytest.mark.parametrize("count", [2, 12, 90])
+@pytest.mark.parametrize("framing", ["list", "chunked"])
+def test_framing_survives_any_number_of_cookies(
+        client, backend, framing, count):
+    """Whatever perch takes out of a head, none of the rest may get lost: a
+    body without its framing is a request of its own."""
+    if framing == "list":
+        fields = "Content-Length: %d, %d\r\n" % (len(GHOST), len(GHOST))
+        body = GHOST
+    else:
+        fields = "Transfer-Encoding: chunked\r\n"
+        body = "%x\r\n%s\r\n0\r\n\r\n" % (len(GHOST), GHOST)
+    client.send(post(fields + "Cookie: perch=1; a=b\r\n" * count, body))
+    assert client.read_response().status == 200
+    assert client.request("GET", "/next").status == 200
+    assert [r.target for r in backend.heads] == ["/", "/next"]
+    request = backend.requests[0]
+    assert request.body == GHOST.encode()
+    assert request.one("Cookie") == "; ".join(["a=b"] * count)
+    for name in ("X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host",
+                 "X-Request-Id", "X-Perch-Version"):
+        assert request.one(name)
+
+
 def test_absolute_form_outweighs_host(client, backend):
     """RFC 9112 3.2.2: a proxy ignores Host then, and sends the target's."""
     client.send("GET http://other/x HTTP/1.1\r\nHost: t\r\n\r\n")

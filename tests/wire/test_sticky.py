@@ -166,6 +166,7 @@ def test_cookie_is_hidden_from_the_backend(site):
     ("a=1;perch=00000.0.-.v1;b=2", ["a=1", "b=2"]),
     ("a=1; perch=x; perch=y; b=2", ["a=1", "b=2"]),
     ("perchx=1; xperch=2", ["perchx=1", "xperch=2"]),
+    ("perch=x; nameless; =odd", ["nameless", "=odd"]),
     ('a="x; y"; perch=00000.0.-.v1', None)])
 def test_other_cookies_are_kept(site, cookies, expected):
     web = site()
@@ -590,6 +591,27 @@ def test_conditions_are_dropped_where_the_version_changes(site):
     browser.navigate(**CONDITIONS)
     kept = web.v2.requests[-1]
     assert all(kept.has(name) for name in CONDITIONS)
+
+
+WRITE_CONDITIONS = {
+    "If-Match": '"x"', "If-None-Match": "*",
+    "If-Unmodified-Since": "Thu, 01 Jan 1970 00:00:00 GMT"}
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "POST", "DELETE"])
+def test_conditions_of_a_write_stay(site, method):
+    """Without its condition it would overwrite what it must not."""
+    web = site()
+    web.release(100)
+    browser = web.browser()
+    assert browser.navigate().body == b"v2"
+    web.admin.rollback("web")
+    fields = dict(FETCH, Cookie="perch=" + browser.jar["perch"],
+                  **WRITE_CONDITIONS)
+    answer = browser.client.request(method, "/a", "test", fields, b"x")
+    assert answer.body == b"v1"
+    kept = web.v1.requests[-1]
+    assert all(kept.has(name) for name in WRITE_CONDITIONS)
 
 
 # -- cookie settings --------------------------------------------------------

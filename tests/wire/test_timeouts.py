@@ -1,5 +1,6 @@
 """Every timeout, with short values: it fires, and it fires for no other."""
 
+import select
 import threading
 import time
 
@@ -92,6 +93,90 @@ def test_late_response_is_504(served):
     wait_for("the upstream connection to end", connection.ended.is_set)
 
 
+def test_silence_on_expect_is_504(hasty, served):
+    """A client that waits for a 100 owes nothing: it is the backend that is
+    late, and is counted so."""
+    perch, backend = hasty
+    client, _ = served
+    late = {"name": "perch_errors_total", "kind": "response_timeout"}
+    before = perch.admin.metrics().sum(**late)
+    backend.play(lambda c: (c.read_head(), c.wait_closed()))
+    client.send("POST / HTTP/1.1\r\nHost: t\r\nExpect: 100-continue\r\n"
+                "Content-Length: 5\r\n\r\n")
+    assert client.read_response().status == 504
+    perch.admin.wait_metric(value=before + 1, **late)
+
+
+def _deaf(c):
+    """Reads the head, and then nothing until perch has closed."""
+    c.read_head()
+    poll = select.poll()
+    poll.register(c.socket, select.POLLHUP | select.POLLERR)
+    poll.poll(20000)
+    c.close()
+
+
+BIG_UPLOAD = ("POST / HTTP/1.1\r\nHost: t\r\n"
+              "Content-Length: 500000000\r\n\r\n")
+
+
+@pytest.fixture
+def to_deaf(start, backends):
+    """A perch before a backend that stops reading."""
+    one = backends("one", receive_buffer=4096)
+    one.play(_deaf)
+    return start({"web": one}, timeouts={
+        "response": SHORT, "body": "10s", "half_closed": SHORT})
+
+
+def test_backend_that_stops_reading_is_504(to_deaf):
+    """The client does what it can: it is not its body that is late."""
+    with RawClient(to_deaf.port, timeout=5) as client:
+        client.send(BIG_UPLOAD).send_until_stuck()
+        assert client.read_response().status == 504
+    to_deaf.admin.wait_metric("perch_errors_total", 1,
+                              kind="response_timeout")
+
+
+def test_backend_that_stops_reading_leaks_nothing(to_deaf):
+    before = to_deaf.descriptors()
+    for _ in range(3):
+        client = RawClient(to_deaf.port)
+        client.send(BIG_UPLOAD).send_until_stuck()
+        client.reset()
+    wait_for("perch to close all of it",
+             lambda: to_deaf.descriptors() <= before, timeout=5)
+
+
+def test_response_is_awaited_after_1xx_that_were_not_taken(start, backends):
+    """While the client takes nothing the backend can't be late; then it
+    can."""
+    one = backends("one")
+    enough = threading.Event()
+    sent = []
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: %s\r\n\r\n" % (b"a" * 8000)
+
+    def hints(c):
+        c.read_request()
+        while not enough.is_set():
+            c.send(hint)
+            sent.append(len(hint))
+        c.wait_closed()
+    one.play(hints)
+    perch = start({"web": one}, timeouts={"response": SHORT, "body": "10s"})
+    with RawClient(perch.port, receive_buffer=4096, timeout=5) as client:
+        client.send_request()
+        one.wait_heads(1)
+
+        def is_stuck():
+            before = len(sent)
+            time.sleep(0.15)
+            return len(sent) == before
+        wait_for("the backend to be stuck", is_stuck)
+        enough.set()
+        assert client.read_response().status == 504
+
+
 def test_1xx_does_not_count_as_the_response_for_ever(served):
     client, backend = served
 
@@ -130,15 +215,63 @@ def test_response_body_that_moves_is_not_cut(served):
     assert client.request().body == b"x" * 8
 
 
+def test_upload_behind_an_early_answer_is_not_cut(served):
+    """The answer rests, but the body moves."""
+    client, backend = served
+
+    def early(c):
+        request = c.read_head()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbe")
+        c.read_body(request)
+        c.send(b"st")
+    backend.play(early)
+    client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\n")
+    for _ in range(8):
+        time.sleep(0.1)
+        client.send("x")
+    assert client.read_response().body == b"best"
+    assert backend.next_request().body == b"x" * 8
+
+
+def test_download_of_a_half_closed_client_is_not_cut(served):
+    client, backend = served
+
+    def move(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")
+        for _ in range(8):
+            time.sleep(0.1)
+            c.send(b"x")
+    backend.play(move)
+    client.send_request().half_close()
+    assert client.read_response().body == b"x" * 8
+
+
+def _flood(c):
+    c.read_request()
+    c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
+    while True:
+        c.send(b"x" * 65536)
+
+
+def test_client_that_sends_but_takes_nothing_is_cut(hasty):
+    """A byte of its next request now and then is no progress."""
+    perch, backend = hasty
+    backend.play(_flood)
+    with RawClient(perch.port, receive_buffer=4096) as client:
+        client.send_request()
+        backend.wait_heads(1)
+        ended = backend.heads[0].connection.ended
+        until = time.monotonic() + 5
+        while not ended.wait(0.1):
+            assert time.monotonic() < until, "bytes keep it open for ever"
+            client.send("G")
+
+
 def test_client_that_does_not_take_its_answer_is_cut(hasty):
     perch, backend = hasty
 
-    def flood(c):
-        c.read_request()
-        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000000\r\n\r\n")
-        while True:
-            c.send(b"x" * 65536)
-    backend.play(flood)
+    backend.play(_flood)
     with RawClient(perch.port, receive_buffer=4096) as client:
         client.send_request()
         backend.wait_heads(1)

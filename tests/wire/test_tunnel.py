@@ -1,6 +1,7 @@
 """Upgraded connections: bytes both ways once both sides agreed."""
 
 import threading
+import time
 
 import pytest
 
@@ -110,6 +111,69 @@ def test_half_close_by_the_backend(client, backend):
     assert got == [b"but mine"]
 
 
+def test_half_close_waits_for_what_came_before(start, backends):
+    """The backend doesn't read, and perch has bytes in hand when the client
+    ends: they are for the backend before the end is. How many bytes it takes
+    for that is the kernel's secret, so many numbers are tried at once."""
+    one = backends("one", receive_buffer=4096)
+    perch = start({"web": one})
+    release = threading.Event()
+    piece = b"q" * 2000
+    sizes = range(30000, 170000, 2 * len(piece))
+    got = []
+
+    def read_late(c):
+        c.wait(release)
+        got.append(len(c.wait_closed()))
+        c.close()
+    one.play(_switch_and(read_late))
+    clients = [RawClient(perch.port) for _ in sizes]
+    for client in clients:
+        _open(client)
+    # By turns, so that perch passes on each piece before the next.
+    for sent in range(len(piece), sizes[-1] + 1, len(piece)):
+        for client, size in zip(clients, sizes):
+            if sent <= size:
+                client.send(piece)
+            if sent == size:
+                client.half_close()
+        time.sleep(0.002)
+    # Until perch has seen the ends; nothing that is to be seen says so.
+    assert clients[-1].is_quiet(0.2)
+    release.set()
+    for client in clients:
+        client.read_until_close()
+        client.close()
+    wait_for("the backend's ends", lambda: len(got) == len(sizes))
+    assert sorted(got) == list(sizes)
+
+
+def test_half_close_before_the_switch_leaks_nothing(start, backends):
+    one = backends("one")
+    perch = start({"web": one}, timeouts={"half_closed": "300ms"})
+    release = threading.Event()
+
+    def late(c):
+        c.read_request()
+        c.wait(release)
+        c.send(SWITCH)
+        c.wait_closed()
+        c.close()
+    before = perch.descriptors()
+    one.play(late)
+    clients = [RawClient(perch.port) for _ in range(5)]
+    for client in clients:
+        client.send_request(fields=UPGRADE).half_close()
+    one.wait_heads(5)
+    release.set()
+    for client in clients:
+        assert client.read_response().status == 101
+        client.expect_close()
+        client.close()
+    wait_for("perch to close all of it",
+             lambda: perch.descriptors() <= before, timeout=5)
+
+
 @pytest.mark.parametrize("side", ["client", "backend"])
 def test_reset_ends_both_sides(client, backend, side):
     go = threading.Event()
@@ -144,6 +208,33 @@ def test_ignored_upgrade_is_an_ordinary_answer(client, backend):
     backend.play(respond(b"page"))
     assert client.request(fields=UPGRADE).body == b"page"
     assert client.request().body == b"page"
+
+
+H2C = b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" \
+      b"Upgrade: h2c\r\n\r\n"
+
+
+def test_h2c_is_not_asked_for(client, backend):
+    """Behind it requests would pass that no rule here sees."""
+    backend.play(respond(b"page"))
+    answer = client.request(fields={
+        "Connection": "Upgrade, HTTP2-Settings", "Upgrade": "h2c",
+        "HTTP2-Settings": "AAMAAABkAARAAAAAAAIAAAAA"})
+    assert answer.body == b"page"
+    request = backend.next_request()
+    for name in ("Upgrade", "Connection", "HTTP2-Settings"):
+        assert not request.has(name)
+
+
+@pytest.mark.parametrize("asked", ["h2c", "websocket", "h2c, websocket"])
+def test_switch_to_h2c_is_502(client, backend, asked):
+    backend.play(lambda c: (c.read_request(), c.send(H2C), c.wait_closed()))
+    answer = client.request(fields={
+        "Connection": "Upgrade, HTTP2-Settings", "Upgrade": asked,
+        "HTTP2-Settings": "AAMAAABkAARAAAAAAAIAAAAA"})
+    assert answer.status == 502
+    wait_for("the upstream connection to end",
+             backend.heads[0].connection.ended.is_set)
 
 
 def test_bytes_behind_a_refused_upgrade_are_requests(client, backend):

@@ -260,23 +260,49 @@ def test_only_endpoint_recovers_at_once_when_it_listens(start):
                      pause=0.1)
 
 
-def test_connect_timeout_is_504(start):
-    """A full backlog swallows SYNs, as a host that is gone does."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        fillers = []
-        for _ in range(8):
-            filler = socket.socket()
+class _Void:
+    """An endpoint that never answers a SYN: its backlog is full."""
+
+    def __enter__(self):
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(0)
+        self.address = "%s:%d" % self._listener.getsockname()
+        self._fillers = [socket.socket() for _ in range(8)]
+        for filler in self._fillers:
             filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-            fillers.append(filler)
-        perch = start({"web": "127.0.0.1:%d" % listener.getsockname()[1]},
-                      timeouts={"connect": "200ms"})
+            filler.connect_ex(self._listener.getsockname())
+        return self
+
+    def __exit__(self, *_):
+        for one in self._fillers + [self._listener]:
+            one.close()
+
+
+def test_connect_timeout_is_504(start):
+    with _Void() as void:
+        perch = start({"web": void}, timeouts={"connect": "200ms"})
         with RawClient(perch.port) as client:
             assert client.request().status == 504
-        for filler in fillers:
-            filler.close()
+
+
+def test_retry_on_a_kept_connection_gets_the_rest_of_the_body(
+        start, backends):
+    alive = backends("alive")
+    with _Void() as void:
+        perch = start({"web": {"versions": {"v1": [alive, void]},
+                               "balance": {"policy": "round_robin"}}},
+                      timeouts={"connect": "200ms"})
+        alive.play(respond(lambda r: r.body or b"first"))
+        with RawClient(perch.port) as client:
+            assert client.request().body == b"first"
+            client.send("POST / HTTP/1.1\r\nHost: t\r\n"
+                        "Content-Length: 10\r\n\r\nhello")
+            assert client.is_quiet(0.1)
+            client.send("world")
+            assert client.read_response().body == b"helloworld"
+        assert len(alive.connections) == 1
+        perch.admin.wait_metric("perch_retries_total", 1, service="web")
 
 
 def test_endpoint_by_name(start, backends):

@@ -167,7 +167,7 @@ class ScriptedBackend:
     """A listening socket and a thread for each connection to it."""
 
     def __init__(self, name="backend", script=None, host="127.0.0.1",
-                 send_buffer=None, port=0):
+                 send_buffer=None, receive_buffer=None, port=0):
         self.name = name
         self.host = host
         self._send_buffer = send_buffer
@@ -182,6 +182,13 @@ class ScriptedBackend:
         self._listener = socket.socket()
         self._listener.setsockopt(
             socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if receive_buffer:
+            # Accepted connections inherit both. A sender's buffer grows with
+            # the segments: small ones keep that one small too.
+            self._listener.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            self._listener.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         self._listener.bind((host, port))
         self._listener.listen(1024)
         self.port = self._listener.getsockname()[1]

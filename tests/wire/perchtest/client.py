@@ -1,5 +1,6 @@
 """client: a client that sends exactly the bytes it is given."""
 
+import select
 import socket
 import struct
 
@@ -48,6 +49,19 @@ class RawClient:
             self.socket.sendall(data)
         except (ConnectionResetError, BrokenPipeError):
             self.was_reset = True
+        return self
+
+    def send_until_stuck(self, block=b"x" * 65536, seconds=0.1):
+        """Sends until nobody takes any more, for that long, or it ends."""
+        timeout = self.socket.gettimeout()
+        self.socket.setblocking(False)
+        try:
+            while select.select([], [self.socket], [], seconds)[1]:
+                self.socket.send(block)
+        except (ConnectionResetError, BrokenPipeError):
+            self.was_reset = True
+        finally:
+            self.socket.settimeout(timeout)
         return self
 
     def send_request(self, method="GET", target="/", host="test",

@@ -290,6 +290,10 @@ class Perch:
                     return int(line.split()[1]) * 1024
         raise AssertionError("no VmRSS")
 
+    def descriptors(self):
+        """How many it has open."""
+        return len(os.listdir("/proc/%d/fd" % self.pid))
+
     def cpu_seconds(self):
         with open("/proc/%d/stat" % self.pid) as file:
             fields = file.read().rsplit(")", 1)[1].split()
