@@ -277,26 +277,66 @@ test_long_words_are_cut_and_the_rest_stands(void **state)
 	record.user_agent = record.target;
 	record.host = record.target;
 	json = parse(line_of(CONFIG_ACCESS_JSON, &record));
-	assert_int_equal(strlen(text_of(json, "target")), 2048);
-	assert_int_equal(strlen(text_of(json, "user_agent")), 2048);
+	assert_int_equal(strlen(text_of(json, "target")), 4096);
+	assert_int_equal(strlen(text_of(json, "user_agent")), 4096);
 	assert_string_equal(text_of(json, "request_id"), "id-1");
 	json_decref(json);
 	line = line_of(CONFIG_ACCESS_COMBINED, &record);
 	assert_non_null(strstr(line, "w\"" EXTENSIONS));
 }
 
+/* Whatever they are made of, and wherever they are cut, no escape is cut in
+ * two and no quote is lost. */
 static void
-test_one_word_of_escapes_fits(void **state)
+test_lines_of_escapes_stand(void **state)
+{
+	static const char bytes[] = {(char)0xff, '"', '\\', '\n', 'w'};
+	static char words[9000];
+	struct access_record record = full_record();
+	const char *line;
+	json_t *json;
+	size_t i, len;
+
+	for (i = 0; i < sizeof(bytes); i++)
+		for (len = 4080; len < sizeof(words); len += 1 + len / 1000) {
+			memset(words, bytes[i], len);
+			words[0] = 'w';
+			record.client = (struct slice){words, len};
+			record.method = record.client;
+			record.target = record.client;
+			record.referer = record.client;
+			record.user_agent = record.client;
+			record.host = record.client;
+			record.request_id = record.client;
+			json = parse(line_of(CONFIG_ACCESS_JSON, &record));
+			assert_non_null(text_of(json, "request_id"));
+			assert_non_null(json_object_get(json, "total_time"));
+			json_decref(json);
+			line = line_of(CONFIG_ACCESS_COMBINED, &record);
+			assert_non_null(strstr(line, " total_time=2.000001\n"));
+			assert_ptr_equal(
+				strchr(line, '\n'), line + strlen(line) - 1);
+		}
+}
+
+static void
+test_value_is_cut_between_escapes(void **state)
 {
 	static char words[5000];
 	struct access_record record = full_record();
+	const char *text;
+	size_t len;
 	json_t *json;
 
 	memset(words, 0xff, sizeof(words));
 	record.user_agent = (struct slice){words, sizeof(words)};
 	json = parse(line_of(CONFIG_ACCESS_JSON, &record));
-	assert_int_equal(strlen(text_of(json, "user_agent")), 2 * 2048);
-	assert_string_equal(text_of(json, "request_id"), "id-1");
+	text = text_of(json, "user_agent");
+	len = strlen(text);
+	/* Two bytes of UTF-8 each; six of the line. */
+	assert_int_equal(len % 2, 0);
+	assert_in_range(len / 2, 4096 / 6, 4096 / 6 + 1);
+	assert_int_equal(strspn(text, "\xc3\xbf"), len);
 	json_decref(json);
 }
 
@@ -426,7 +466,8 @@ main(void)
 		TEST(test_json_holds_every_byte),
 		TEST(test_json_is_plain_ascii),
 		TEST(test_long_words_are_cut_and_the_rest_stands),
-		TEST(test_one_word_of_escapes_fits),
+		TEST(test_lines_of_escapes_stand),
+		TEST(test_value_is_cut_between_escapes),
 		TEST(test_lines_are_gathered_and_none_is_lost),
 		TEST(test_timer_writes_what_is_gathered),
 		TEST(test_lines_go_to_the_log_that_they_are_of),

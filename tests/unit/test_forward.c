@@ -44,6 +44,7 @@ set_up(void **state)
 		.override_header = SLICE("X-Perch-Version"),
 		.override_value = SLICE("web=v2"),
 		.cookie_name = SLICE("perch"),
+		.former_cookie_name = SLICE("perch-web"),
 	};
 	return 0;
 }
@@ -146,16 +147,82 @@ test_connection_cannot_name_framing_or_host(void **state)
 		"Transfer-Encoding: chunked\r\n" ADDED);
 }
 
-/* Else a client could hide who it is. */
+/* Else a client could hide who it is, or one behind a trusted proxy. */
 static void
 test_connection_cannot_name_what_is_added(void **state)
 {
+	static const char said[] = "X-Forwarded-Proto: https\r\n"
+				   "X-Forwarded-Host: b.example\r\n"
+				   "X-Request-Id: theirs\r\n";
+	char lines[512], expected[512];
+
 	assert_string_equal(
 		forwarded_with("Connection: X-Forwarded-For, X-Forwarded-Proto,"
 			       " X-Forwarded-Host, X-Request-Id,"
 			       " X-Perch-Version\r\n"
 			       "X-Forwarded-For: 10.0.0.1\r\n"),
 		GET HOST ADDED);
+	options.client.is_trusted = true;
+	options.keeps_request_id = true;
+	snprintf(lines, sizeof(lines),
+		"Connection: X-Forwarded-For, x-forwarded-proto,"
+		" X-Forwarded-Host, X-Request-Id, X-Perch-Version\r\n"
+		"X-Forwarded-For: 203.0.113.9\r\n%s",
+		said);
+	snprintf(expected, sizeof(expected),
+		GET HOST
+		"%sX-Forwarded-For: 203.0.113.9, 192.0.2.7\r\n" OVERRIDE "\r\n",
+		said);
+	assert_string_equal(forwarded_with(lines), expected);
+}
+
+/* Backends that make variables of fields read "_" as "-". */
+static void
+test_fields_that_pass_for_perchs_own_are_dropped(void **state)
+{
+	static const char *const lines[] = {"X_Forwarded_For: 10.0.0.1",
+		"x-forwarded_for: 10.0.0.1", "X_FORWARDED-PROTO: https",
+		"X_Forwarded_Host: b.example", "X_Request_Id: mine",
+		"X-Perch_Version: web=v1", "x_perch_version: web=v1"};
+	char bytes[256];
+	size_t i;
+
+	for (i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+		snprintf(bytes, sizeof(bytes), "%s\r\nX_Kept: 1\r\n", lines[i]);
+		options.client.is_trusted = i % 2 == 0;
+		assert_string_equal(
+			forwarded_with(bytes), GET HOST "X_Kept: 1\r\n" ADDED);
+	}
+	assert_string_equal(
+		forwarded_with("X_Forwarded: 1\r\nX_Forwarded_Forx: 1\r\n"),
+		GET HOST "X_Forwarded: 1\r\nX_Forwarded_Forx: 1\r\n" ADDED);
+}
+
+static void
+test_trailers_that_pass_for_perchs_own_are_dropped(void **state)
+{
+	static const char *const bad[] = {"X-Perch-Version: web=v1\r\n",
+		"X-Sum: 1\r\nx_perch_version:\r\n",
+		"X_Forwarded_For: a\r\nX-Sum: 1\r\n", "X-Request-Id: a\r\n",
+		"X-Forwarded-Proto: a: b\r\n", "X-Forwarded-Host: a\r\n"};
+	static const char good[] = "X-Sum: a: X-Forwarded-For: b\r\nB:\r\n";
+	struct slice left;
+	char *copy;
+	size_t i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		copy = exact_copy(bad[i], strlen(bad[i]));
+		left = forward_trailers((struct slice){copy, strlen(bad[i])},
+			options.override_header);
+		assert_int_equal(left.len, 0);
+		free(copy);
+	}
+	left = forward_trailers(SLICE(good), options.override_header);
+	assert_ptr_equal(left.ptr, good);
+	assert_int_equal(left.len, strlen(good));
+	left = forward_trailers(
+		(struct slice){NULL, 0}, options.override_header);
+	assert_int_equal(left.len, 0);
 }
 
 static void
@@ -262,6 +329,8 @@ test_own_cookie_is_taken_out(void **state)
 		{"perch = 1; a=b=c", "a=b=c"},
 		{"perch=1; Perch=2; perchx=3; xperch=4",
 			"Perch=2; perchx=3; xperch=4"},
+		{"perch-web=1; a=b; perch=2; perch-api=3", "a=b; perch-api=3"},
+		{"a=b; perch-web=1", "a=b"},
 	};
 	char line[256], expected[1024];
 	size_t i;
@@ -298,7 +367,50 @@ test_each_cookie_field_is_looked_at(void **state)
 	assert_string_equal(
 		forwarded_with("Cookie: perch=1; a=1\r\nCookie: b=1\r\n"
 			       "Cookie: perch=2\r\nCookie: c=1; perch=3\r\n"),
-		GET HOST "Cookie: b=1\r\nCookie: a=1\r\nCookie: c=1\r\n" ADDED);
+		GET HOST "Cookie: b=1\r\nCookie: a=1; c=1\r\n" ADDED);
+}
+
+/* As many as a head can have: they must take nothing else's place. */
+static void
+test_cookies_of_many_fields_share_one(void **state)
+{
+	static const char framing[] = "Content-Length: 5, 5\r\n";
+	static char lines[4096], expected[8192];
+	size_t len, expected_len;
+	int n, i;
+
+	for (n = 1; n < 90; n++) {
+		len = (size_t)sprintf(lines, "%s", framing);
+		expected_len = (size_t)sprintf(
+			expected, GET HOST "Content-Length: 5\r\nCookie: ");
+		for (i = 0; i < n; i++) {
+			len += (size_t)sprintf(lines + len,
+				"Cookie: perch=%d; c=%d\r\n", i, i);
+			expected_len += (size_t)sprintf(expected + expected_len,
+				"%sc=%d", i > 0 ? "; " : "", i);
+		}
+		sprintf(expected + expected_len, "\r\n" ADDED);
+		assert_string_equal(forwarded_with(lines), expected);
+	}
+}
+
+/* All that can be added to one head at once. */
+static void
+test_head_with_all_that_can_be_added(void **state)
+{
+	options.is_upgrade = true;
+	options.client.is_trusted = true;
+	assert_string_equal(
+		forwarded(GET_TO("http://b.example/p") HOST
+			"Upgrade: websocket\r\nTE: trailers\r\n"
+			"Connection: upgrade, te\r\n"
+			"Content-Length: 5, 5\r\nCookie: perch=1; a=b\r\n"
+			"X-Forwarded-For: 203.0.113.9\r\n\r\n"),
+		GET_TO("/p") "Upgrade: websocket\r\nContent-Length: 5\r\n"
+			     "Host: b.example\r\nTE: trailers\r\n"
+			     "Connection: upgrade, TE\r\nCookie: "
+			     "a=b\r\n" FORWARDED("203.0.113.9, 192.0.2.7",
+				     "http", "b.example") ID OVERRIDE "\r\n");
 }
 
 static void
@@ -441,6 +553,46 @@ test_cookie_without_text_space_is_refused(void **state)
 	assert_false(forward_request(&message, &options, &text, &out));
 }
 
+/* Not even the client's address may be left out. */
+static void
+test_any_text_that_does_not_fit_is_refused(void **state)
+{
+	struct forward_text text;
+	struct forward_head out;
+	size_t cap, needed;
+
+	assert_int_equal(request(GET HOST "Content-Length: 5, 5\r\n"
+					  "Cookie: perch=1; a=b\r\n\r\n"),
+		H1_OK);
+	text = (struct forward_text){text_space, 0, sizeof(text_space)};
+	assert_true(forward_request(&message, &options, &text, &out));
+	needed = text.len;
+	for (cap = 0; cap <= needed; cap++) {
+		text = (struct forward_text){text_space, 0, cap};
+		assert_int_equal(
+			forward_request(&message, &options, &text, &out),
+			cap == needed);
+	}
+}
+
+static void
+test_one_field_too_many_never_goes_out(void **state)
+{
+	struct forward_text text = {text_space, 0, sizeof(text_space)};
+	struct forward_head out;
+
+	assert_int_equal(request(GET HOST "\r\n"), H1_OK);
+	assert_true(forward_request(&message, &options, &text, &out));
+	while (out.n_extras < FORWARD_EXTRAS_MAX)
+		forward_add(&out, SLICE("A"), SLICE("1"));
+	assert_false(out.is_overfull);
+	assert_true(forward_write_request(&out, output, sizeof(output)) > 0);
+	forward_add(&out, SLICE("B"), SLICE("1"));
+	assert_true(out.is_overfull);
+	assert_int_equal(
+		forward_write_request(&out, output, sizeof(output)), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, forget)
 
 int
@@ -452,6 +604,8 @@ main(void)
 		TEST(test_fields_that_connection_names_are_dropped),
 		TEST(test_connection_cannot_name_framing_or_host),
 		TEST(test_connection_cannot_name_what_is_added),
+		TEST(test_fields_that_pass_for_perchs_own_are_dropped),
+		TEST(test_trailers_that_pass_for_perchs_own_are_dropped),
 		TEST(test_content_length_is_folded_to_one),
 		TEST(test_chunked_is_said_anew),
 		TEST(test_trusted_proxy_is_believed),
@@ -463,6 +617,8 @@ main(void)
 		TEST(test_cookies_of_others_stay_as_they_are),
 		TEST(test_own_cookie_alone_takes_its_field_along),
 		TEST(test_each_cookie_field_is_looked_at),
+		TEST(test_cookies_of_many_fields_share_one),
+		TEST(test_head_with_all_that_can_be_added),
 		TEST(test_conditions_of_another_version_are_dropped),
 		TEST(test_absolute_form_becomes_origin_form),
 		TEST(test_http_1_0_goes_on_as_1_1_with_a_host),
@@ -472,6 +628,8 @@ main(void)
 		TEST(test_head_with_the_most_fields),
 		TEST(test_head_that_does_not_fit_is_refused),
 		TEST(test_cookie_without_text_space_is_refused),
+		TEST(test_any_text_that_does_not_fit_is_refused),
+		TEST(test_one_field_too_many_never_goes_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,21 @@ test_spaces_around_hops_do_not_matter(void **state)
 		client_behind("\t203.0.113.9 \t,\t 10.0.0.2\t"), "203.0.113.9");
 }
 
+/* RFC 9110 5.6.1: an empty element is none, and hides nobody. */
+static void
+test_empty_hops_are_passed_over(void **state)
+{
+	assert_string_equal(client_behind("203.0.113.9,"), "203.0.113.9");
+	assert_string_equal(
+		client_behind(",203.0.113.9, ,, 10.0.0.2 , "), "203.0.113.9");
+	assert_string_equal(
+		client_of("10.0.0.1", "X-Forwarded-For: 203.0.113.9\r\n"
+				      "X-Forwarded-For: , ,\r\n"
+				      "X-Forwarded-For:\r\n"),
+		"203.0.113.9");
+	assert_string_equal(client_behind(" , ,"), "10.0.0.1");
+}
+
 #define TEST(name) cmocka_unit_test_teardown(name, forget)
 
 int
@@ -183,6 +198,7 @@ main(void)
 		TEST(test_ipv6_hops),
 		TEST(test_mapped_address_is_the_ipv4_one),
 		TEST(test_spaces_around_hops_do_not_matter),
+		TEST(test_empty_hops_are_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

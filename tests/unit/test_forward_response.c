@@ -277,6 +277,35 @@ test_head_that_does_not_fit_is_refused(void **state)
 	}
 }
 
+static void
+test_one_field_too_many_never_goes_out(void **state)
+{
+	struct forward_text text = {text_space, 0, sizeof(text_space)};
+	struct forward_head out;
+
+	assert_int_equal(response(OK "A: 1\r\n\r\n"), H1_OK);
+	assert_true(forward_response(&message, &options, &text, &out));
+	while (out.n_extras < FORWARD_EXTRAS_MAX)
+		forward_add(&out, SLICE("B"), SLICE("1"));
+	assert_true(forward_write_response(
+			    &out, SLICE("close"), output, sizeof(output)) > 0);
+	forward_add(&out, SLICE("Set-Cookie"), SLICE("perch=1"));
+	assert_int_equal(forward_write_response(
+				 &out, SLICE("close"), output, sizeof(output)),
+		0);
+}
+
+/* A list of lengths has to be written anew, wherever it fits. */
+static void
+test_length_without_text_space_is_refused(void **state)
+{
+	struct forward_text text = {text_space, 0, 0};
+	struct forward_head out;
+
+	assert_int_equal(response(OK "Content-Length: 5, 5\r\n\r\n"), H1_OK);
+	assert_false(forward_response(&message, &options, &text, &out));
+}
+
 /* --- what caches may keep ---------------------------------------------- */
 
 static void
@@ -296,6 +325,12 @@ test_what_a_shared_cache_may_keep(void **state)
 		{"Cache-Control: max-age\r\n", false},
 		{"Cache-Control: s-maxage=60\r\n", true},
 		{"Cache-Control: max-age=0, s-maxage=60\r\n", true},
+		{"Cache-Control: MAX-AGE=0\r\n", false},
+		{"Cache-Control: Max-Age=000\r\n", false},
+		{"Cache-Control: max-age=010\r\n", true},
+		{"Cache-Control: max-age=0, S-MaxAge=60\r\n", true},
+		{"Cache-Control: s-maxage=0\r\n", false},
+		{"Cache-Control: max-age=0, public\r\n", true},
 		{"Cache-Control: private\r\n", false},
 		{"Cache-Control: no-store\r\n", false},
 		{"Cache-Control: no-cache\r\n", false},
@@ -311,6 +346,19 @@ test_what_a_shared_cache_may_keep(void **state)
 		{"Expires: Thu, 01 Dec 2094 16:00:00 GMT\r\n", true},
 		{"Expires: Thu, 01 Dec 2094 16:00:00 GMT\r\n"
 		 "Cache-Control: private\r\n",
+			false},
+		{"Cache-Control: no-transform\r\n"
+		 "Expires: Thu, 01 Dec 2094 16:00:00 GMT\r\n",
+			true},
+		{"Expires: 0\r\n", false},
+		{"Expires: -1\r\n", false},
+		{"Expires:\r\n", false},
+		{"Expires: 0\r\nCache-Control: max-age=60\r\n", true},
+		{"Cache-Control: Max-Age=0\r\n"
+		 "Expires: Thu, 01 Dec 2094 16:00:00 GMT\r\n",
+			false},
+		{"Cache-Control: s-maxage=0\r\n"
+		 "Expires: Thu, 01 Dec 2094 16:00:00 GMT\r\n",
 			false},
 		{"Cache-Control: max-age=0\r\n"
 		 "Expires: Thu, 01 Dec 2094 16:00:00 GMT\r\n",
@@ -347,6 +395,8 @@ main(void)
 		TEST(test_private_without_text_space_is_refused),
 		TEST(test_own_answer_has_a_length_of_its_own),
 		TEST(test_head_that_does_not_fit_is_refused),
+		TEST(test_one_field_too_many_never_goes_out),
+		TEST(test_length_without_text_space_is_refused),
 		TEST(test_what_a_shared_cache_may_keep),
 	};
 

@@ -227,10 +227,11 @@ test_longest_name_matches(void **state)
 	assert_string_equal(find(host, "/exact"), "none");
 }
 
-/* No such name exists; it must only not be read or written past its end. */
+/* No such name exists, whatever its first or its last bytes look like. */
 static void
 test_overlong_host_is_nobodys_but_anys(void **state)
 {
+	char cut[300];
 	size_t len;
 
 	add("a.example", "/", "exact");
@@ -240,6 +241,18 @@ test_overlong_host_is_nobodys_but_anys(void **state)
 	for (len = 250; len < 600; len++) {
 		assert_string_equal(find(long_host(len, ".b"), "/"), "none");
 		assert_string_equal(find(long_host(len, ".b"), "/any"), "any");
+	}
+	for (len = 265; len < 300; len++) {
+		assert_string_equal(
+			find(long_host(len, ".a.example"), "/"), "none");
+		assert_string_equal(
+			find(long_host(len, ".a.example:8080"), "/"), "none");
+		/* A wildcard's suffix where a cut would end. */
+		memset(cut, 'x', len);
+		memcpy(cut + 256 - strlen(".a.example"), ".a.example",
+			strlen(".a.example"));
+		cut[len] = '\0';
+		assert_string_equal(find(cut, "/"), "none");
 	}
 }
 
