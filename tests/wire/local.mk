@@ -35,4 +35,5 @@ EXTRA_DIST += \
 	tests/wire/test_streaming.py \
 	tests/wire/test_timeouts.py \
 	tests/wire/test_tunnel.py \
+	tests/wire/test_until_close.py \
 	tests/wire/test_upstream.py
