@@ -111,7 +111,7 @@ full_record(void)
 }
 
 #define EXTENSIONS                                                             \
-	" service=web version=v2 reason=share endpoint=10.0.0.1:80"            \
+	" service=web version=v2 reason=share rescued_by=- endpoint=10.0.0.1:80"            \
 	" error=reset request_id=id-1 upstream_time=0.001234"                  \
 	" total_time=2.000001\n"
 
@@ -147,7 +147,7 @@ test_what_is_absent_is_a_dash(void **state)
 
 	assert_string_equal(line_of(CONFIG_ACCESS_COMBINED, &record),
 		"- - - [01/Jan/1970:00:00:00 +0000] \"-\" 400 0 \"-\" \"-\""
-		" service=- version=- reason=- endpoint=- error=-"
+		" service=- version=- reason=- rescued_by=- endpoint=- error=-"
 		" request_id=- upstream_time=- total_time=0.000000\n");
 }
 
