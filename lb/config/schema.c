@@ -164,7 +164,7 @@ const struct schema_key schema_keys[] = {
 
 	{OBJECTS(NAMED, "services", config, services, n_services,
 		 config_service),
-		ITEMS(1, 4096), .is_required = true,
+		ITEMS(1, 65536), .is_required = true,
 		HELP("What clients see, each under a name for use in commands "
 		     "and metrics.")},
 	{GROUP("services.NAME.match", config_service, match),
@@ -189,7 +189,7 @@ const struct schema_key schema_keys[] = {
 		     "endpoints.")},
 	{OBJECTS(LIST, "services.NAME.versions.NAME.endpoints", config_version,
 		 endpoints, n_endpoints, config_endpoint),
-		ITEMS(1, 4096), .is_required = true, .shorthand = "address",
+		ITEMS(1, 65536), .is_required = true, .shorthand = "address",
 		HELP("The servers of the version: HOST:PORT, or a map."),
 		EXAMPLE("[10.0.0.11:8080, {address: app.internal:8080, "
 			"weight: 3}]")},
