@@ -82,7 +82,7 @@ test_unknown_key_suggests_the_near_one(void **state)
 		{SERVICE("plan: gradual"),
 			"t.yaml:2:52: unknown key \"plan\" in services.web; "
 			"known here: match, versions, stable, sticky, balance, "
-			"drain, timeouts, limits"},
+			"drain, rescue, timeouts, limits"},
 	};
 	size_t i;
 
