@@ -182,12 +182,14 @@ may_fail(const struct plan *plan, unsigned status)
 {
 	if (plan->backend != BACKEND_GOOD || plan->host == HOST_FLAP)
 		return true;
-	if (plan->host == HOST_SMALL)
-		return status == 503 || status == 404;
+	if (plan->host == HOST_SMALL && (status == 503 || status == 404))
+		return true;
 	if (plan->host == HOST_NOBODY)
 		return status == 404;
-	/* It might have been a connection that the backend just closed. */
-	return status == 502 && !plan_is_idempotent(plan);
+	/* It might have been a connection that the backend just closed; and
+	 * what can't be sent again, or is no longer at hand, is not. */
+	return status == 502 &&
+	       (!plan_is_idempotent(plan) || plan->request != FRAMING_NONE);
 }
 
 static bool

@@ -181,3 +181,9 @@ unit_tests += tests/unit/test_timeouts
 tests_unit_test_timeouts_SOURCES = tests/unit/test_timeouts.c
 tests_unit_test_timeouts_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_timeouts_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_near_misses
+tests_unit_test_near_misses_SOURCES = tests/unit/test_near_misses.c \
+	tests/unit/exact.h
+tests_unit_test_near_misses_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_near_misses_LDADD = $(unit_libs)

@@ -20,6 +20,7 @@ EXTRA_DIST += \
 	tests/wire/test_bad_backend.py \
 	tests/wire/test_balance.py \
 	tests/wire/test_cookie_name.py \
+	tests/wire/test_corners.py \
 	tests/wire/test_error_pages.py \
 	tests/wire/test_exchange.py \
 	tests/wire/test_forward.py \
