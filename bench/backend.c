@@ -2,7 +2,10 @@
  * backend: the fastest plain HTTP/1.1 server that the bench can stand behind
  * a proxy, so that it isn't the backend that is measured.
  *
- *	backend PORT...
+ *	backend [lo:]PORT...
+ *
+ * PORT is 127.0.0.1's; lo:PORT is that of each address of 127.0.0.0/8, so that
+ * there can be endpoints by the thousand with one listener.
  *
  * Answers GET /N with N bytes ("k" and "m" for KiB and MiB: /128, /16k, /1m),
  * always 200, and closes after a request that says "Connection: close".
@@ -246,17 +249,23 @@ on_event(struct connection *connection)
 static int
 listen_on(const char *port)
 {
+	static const char device[] = "lo";
 	int on = 1;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool is_all = strncmp(port, "lo:", 3) == 0;
 	struct sockaddr_in addr = {
 		.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)atoi(port)),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t)atoi(is_all ? port + 3 : port)),
+		.sin_addr.s_addr = htonl(is_all ? INADDR_ANY : INADDR_LOOPBACK),
 	};
 
 	if (fd < 0)
 		err(1, "socket");
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* Any address, but never one that others can reach. */
+	if (is_all && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device,
+			      sizeof(device)) != 0)
+		err(1, "SO_BINDTODEVICE %s", device);
 	if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0 ||
 		listen(fd, BACKLOG) != 0)
 		err(1, "port %s", port);

@@ -1,8 +1,10 @@
 # The bench and its floor.
-noinst_PROGRAMS += bench/floor bench/backend
+noinst_PROGRAMS += bench/floor bench/backend bench/rate
 bench_floor_SOURCES = bench/floor.c
 bench_backend_SOURCES = bench/backend.c
-EXTRA_DIST += bench/run bench/results/data-path.md
+bench_rate_SOURCES = bench/rate.c
+EXTRA_DIST += bench/run bench/subjects.py bench/parts.py \
+	bench/results/data-path.md
 
 bench: all
 	/usr/bin/python3 $(srcdir)/bench/run --build $(builddir)
