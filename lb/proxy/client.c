@@ -442,6 +442,27 @@ settle_timeout(struct client *client)
 	}
 }
 
+/* For the rest of a head: a buffer of the size before a reload can be too small
+ * for what is allowed now. */
+static void
+make_room(struct client *client)
+{
+	struct pool *pool = &client->shard->buffers;
+	struct buffer *old = client->in;
+	struct buffer *grown;
+
+	buffer_compact(old, 0);
+	if (old->cap + sizeof(*old) >= pool->size)
+		return;
+	grown = buffer_take(pool);
+	if (grown == NULL)
+		return;
+	memcpy(grown->data, old->data, buffer_len(old));
+	grown->end = old->end;
+	buffer_give(pool, old);
+	client->in = grown;
+}
+
 /* Buffer, reading and deadline as the state wants them. */
 static void
 settle(struct client *client)
@@ -454,7 +475,7 @@ settle(struct client *client)
 	else if (is_empty && client->is_raw && client->exchange->body.len == 0)
 		give_in(client);
 	else if (in != NULL && client->exchange == NULL)
-		buffer_compact(in, 0);
+		make_room(client);
 	settle_timeout(client);
 	/* What comes after the last answer is not wanted. */
 	if (!client->has_eof)
@@ -686,27 +707,6 @@ on_eof(struct client *client)
 	advance(client);
 }
 
-/* A buffer of the size before a reload can be too small for a head of now. */
-static bool
-regrow_in(struct client *client)
-{
-	struct pool *pool = &client->shard->buffers;
-	struct buffer *old = client->in;
-	struct buffer *grown;
-
-	if (client->exchange != NULL ||
-		old->cap + sizeof(*old) >= pool->size)
-		return false;
-	grown = buffer_take(pool);
-	if (grown == NULL)
-		return false;
-	memcpy(grown->data, old->data + old->start, buffer_len(old));
-	grown->end = (uint32_t)buffer_len(old);
-	buffer_give(pool, old);
-	client->in = grown;
-	return true;
-}
-
 static void
 discard_input(struct client *client)
 {
@@ -740,11 +740,8 @@ on_readable(struct client *client)
 		return;
 	}
 	if (buffer_room(in) == 0) {
-		if (!regrow_in(client)) {
-			conn_set_reading(&client->conn, false);
-			return;
-		}
-		in = client->in;
+		conn_set_reading(&client->conn, false);
+		return;
 	}
 	n = transport_read(&client->conn.transport, in->data + in->end,
 		buffer_room(in));

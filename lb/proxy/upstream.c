@@ -321,7 +321,8 @@ on_eof(struct upstream *upstream)
 		conn_set_reading(&upstream->conn, false);
 		exchange_on_response_body(
 			upstream->exchange, NOTHING, NOTHING, true);
-	} else if (upstream->body.kind == BODY_UNTIL_CLOSE) {
+	} else if (upstream->body.kind == BODY_UNTIL_CLOSE &&
+		   !upstream->has_failed_send) {
 		upstream->is_keep_alive = false;
 		exchange_on_response_body(
 			upstream->exchange, NOTHING, NOTHING, true);
@@ -383,6 +384,7 @@ on_writable(struct upstream *upstream)
 		touch_timeout(upstream);
 		break;
 	case CONN_FAILED:
+		upstream->has_failed_send = true;
 		/* An answer may have come before the failure: reading tells,
 		 * when that is on again. */
 		if (!upstream->conn.is_reading)
@@ -482,6 +484,7 @@ attach(struct upstream *upstream, struct exchange *exchange)
 {
 	upstream->exchange = exchange;
 	upstream->has_response_bytes = false;
+	upstream->has_failed_send = false;
 	upstream->scanned = 0;
 	upstream->idle_list = NULL;
 	exchange->upstream = upstream;
@@ -590,6 +593,7 @@ upstream_send(struct upstream *upstream, size_t head_len, struct slice body,
 		.is_chunked = upstream->is_chunked_out && !upstream->is_raw,
 		.is_end = is_end,
 	};
+	enum conn_result result;
 	struct iovec iov[3];
 	int n;
 
@@ -598,7 +602,11 @@ upstream_send(struct upstream *upstream, size_t head_len, struct slice body,
 		touch_timeout(upstream);
 	if (n == 0)
 		return CONN_SENT;
-	return conn_send(&upstream->conn, &shard->buffers, iov, n);
+	result = conn_send(&upstream->conn, &shard->buffers, iov, n);
+	/* A socket reports a reset once: an end of file behind it is none. */
+	if (result == CONN_FAILED)
+		upstream->has_failed_send = true;
+	return result;
 }
 
 void

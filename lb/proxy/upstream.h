@@ -36,6 +36,7 @@ struct upstream {
 	bool is_chunked_out;  /* the request's body is sent in chunks */
 	bool is_raw;          /* a tunnel */
 	bool has_response_bytes; /* some came for this exchange */
+	bool has_failed_send;    /* the one sign of a reset may be used up */
 	uint64_t announced_idle_ns; /* by Keep-Alive: timeout; or UINT64_MAX */
 	uint64_t idle_until_ns;     /* not to be used after */
 	struct timeout_list *idle_list; /* what reading sets anew; may be NULL */

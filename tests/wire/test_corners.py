@@ -56,8 +56,6 @@ def test_connection_is_kept_whatever_keep_alive_says(client, backend, value):
     assert client.request().status == 200
 
 
-@pytest.mark.xfail(strict=True, reason="client.c settle() stops reading when the "
-                   "old buffer is full, so that regrow_in() is never reached")
 def test_limits_that_a_reload_raised_hold_for_a_head_under_way(
         start, backends):
     """Its buffer was made for a smaller one."""

@@ -15,8 +15,6 @@ def perch(start, backends):
     return start({"web": backend}), backend
 
 
-@pytest.mark.xfail(strict=True, reason="upstream.c on_eof() takes end of file "
-                   "for the body's end though a send has failed before")
 def test_reset_that_a_send_meets_first_is_no_end(perch):
     """The socket tells of a reset once. Where that is a send, of the rest of
     the request, the next read says end of file."""
