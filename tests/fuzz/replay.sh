@@ -2,6 +2,6 @@
 # Gives each fuzz target its seed corpus, in builds without a fuzzer.
 set -eu
 
-for target in head chunked cookie; do
+for target in head chunked cookie config forward forward_response; do
 	"./tests/fuzz/replay_$target" "${srcdir:-.}/tests/fuzz/corpus/$target"
 done
