@@ -4,7 +4,8 @@ EXTRA_DIST += \
 	demo/build.py demo/serve demo/server.mjs demo/versions.json \
 	demo/src/app.js demo/src/details.js demo/src/index.html \
 	demo/src/style.css \
-	tools/check_layers.py tools/coverage.py tools/packages.sh \
+	tools/check_keys.py tools/check_layers.py tools/coverage.py \
+	tools/packages.sh \
 	.clang-format .clang-tidy .editorconfig
 
 FORMAT_FILES = find $(srcdir)/lb $(srcdir)/tests $(srcdir)/bench \

@@ -7,6 +7,14 @@ check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 endif
 
+# What a key of perch.yaml still lacks; it asks the compiler what is used.
+TESTS += tests/unit/keys.sh
+EXTRA_DIST += tests/unit/keys.sh
+AM_TESTS_ENVIRONMENT = CC='$(CC)'; export CC; \
+	KEYS_CPPFLAGS='$(keys_cppflags)'; export KEYS_CPPFLAGS;
+keys_cppflags = $(LIBEVENT_CFLAGS) $(OPENSSL_CFLAGS) $(YAML_CFLAGS) \
+	$(XXHASH_CFLAGS) $(JANSSON_CFLAGS) $(CPPFLAGS)
+
 unit_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 unit_libs = $(PERCH_LIBS) $(CMOCKA_LIBS)
 
