@@ -315,8 +315,8 @@ end
 """)
 
 
-def wrk(port, path, seconds, connections=64, more=()):
-    """Requests answered, and their rate."""
+def wrk(port, path, seconds, connections=64, more=(), least=1):
+    """Requests answered, at least so many, and their rate."""
     argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", *more,
             f"http://127.0.0.1:{port}{path}"]
     out = subprocess.run(argv, capture_output=True, text=True,
@@ -324,10 +324,11 @@ def wrk(port, path, seconds, connections=64, more=()):
     count = int(re.search(r"(\d+) requests in", out).group(1))
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", out)
     errors = re.search(r"Socket errors: (.*)", out)
-    if bad or errors or count == 0:
+    if bad or errors or count < least:
         print(f"bench: {' '.join(argv)}: {bad.group(0) if bad else ''} "
-              f"{errors.group(0) if errors else ''}", file=sys.stderr)
-        if bad or count == 0:
+              f"{errors.group(0) if errors else ''} {count} answered",
+              file=sys.stderr)
+        if bad or count < least:
             sys.exit(1)
     return count, float(re.search(r"Requests/sec:\s*([\d.]+)", out).group(1))
 
