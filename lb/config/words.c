@@ -129,9 +129,18 @@ bool
 words_parse_field_name(const struct schema_key *key, struct slice text,
 	void *out, struct error *error)
 {
-	/* Fields that perch itself makes, drops or needs. */
-	static const char *const taken[] = {"Connection", "Content-Length",
-		"Cookie", "Host", "Set-Cookie", "Transfer-Encoding"};
+	/* Fields that perch itself makes, drops or looks at: all that
+	 * http/field knows. */
+	static const char *const taken[] = {"Accept", "Cache-Control",
+		"Connection", "Content-Length", "Content-Type", "Cookie",
+		"Expect", "Expires", "Host", "If-Match", "If-Modified-Since",
+		"If-None-Match", "If-Range", "If-Unmodified-Since",
+		"Keep-Alive", "Proxy-Connection", "Range", "Referer",
+		"Sec-Fetch-Dest", "Sec-Fetch-Mode", "Sec-Fetch-Site",
+		"Sec-Purpose", "Set-Cookie", "TE", "Trailer",
+		"Transfer-Encoding", "Upgrade", "User-Agent", "Via",
+		"X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+		"X-Request-Id"};
 	size_t i;
 
 	if (!is_token(text))

@@ -68,6 +68,7 @@ is_nameable(struct slice name)
 	case FIELD_CONTENT_LENGTH:
 	case FIELD_TRANSFER_ENCODING:
 	case FIELD_HOST:
+	case FIELD_EXPECT: /* its 100 is waited for */
 	case FIELD_UPGRADE:
 	case FIELD_X_FORWARDED_FOR:
 	case FIELD_X_FORWARDED_HOST:
@@ -243,10 +244,10 @@ forward_cookies(struct forward_head *head,
 		value = message_field_value(request, &request->fields[i]);
 		if (!has_own_cookie(value, options))
 			continue;
-		/* Two bytes between cookies of different fields: no more than
-		 * their lines had. */
+		/* Two bytes between cookies, where one may have parted them:
+		 * "a;b" grows by half. */
 		if (out == NULL)
-			out = forward_text_take(text, request->head_len);
+			out = forward_text_take(text, 2 * request->head_len);
 		if (out == NULL)
 			return false;
 		forward_drop(head, i);
@@ -255,6 +256,12 @@ forward_cookies(struct forward_head *head,
 	if (len > 0)
 		forward_add(head, SLICE("Cookie"), (struct slice){out, len});
 	return true;
+}
+
+static int
+fold(char c)
+{
+	return c == '_' ? '-' : tolower((unsigned char)c);
 }
 
 /* Is name the other one, if "_" counts as "-"? Backends that make variables of
@@ -266,13 +273,9 @@ is_folded_name(struct slice name, struct slice other)
 
 	if (name.len != other.len)
 		return false;
-	for (i = 0; i < name.len; i++) {
-		char c = name.ptr[i] == '_' ? '-' : name.ptr[i];
-
-		if (tolower((unsigned char)c) !=
-			tolower((unsigned char)other.ptr[i]))
+	for (i = 0; i < name.len; i++)
+		if (fold(name.ptr[i]) != fold(other.ptr[i]))
 			return false;
-	}
 	return true;
 }
 
@@ -317,6 +320,14 @@ forward_trailers(struct slice trailers, struct slice override_header)
 	return trailers;
 }
 
+/* Of a list to choose from, an endpoint could take what nobody asked about. */
+static bool
+is_websocket(const struct message *message, const struct field *field)
+{
+	return slice_equal_nocase(
+		message_field_value(message, field), SLICE("websocket"));
+}
+
 static void
 forward_request_field(struct forward_head *head, unsigned index,
 	const struct forward_request_options *options, bool *has_length)
@@ -340,7 +351,7 @@ forward_request_field(struct forward_head *head, unsigned index,
 		forward_drop(head, index);
 		break;
 	case FIELD_UPGRADE:
-		if (!options->is_upgrade)
+		if (!options->is_upgrade || !is_websocket(request, field))
 			forward_drop(head, index);
 		break;
 	case FIELD_CONTENT_LENGTH:
@@ -370,7 +381,7 @@ forward_request_field(struct forward_head *head, unsigned index,
 		break;
 	case FIELD_OTHER:
 		name = message_field_name(request, field);
-		if (slice_equal_nocase(name, options->override_header) ||
+		if (is_folded_name(name, options->override_header) ||
 			is_disguised(name, options->override_header))
 			forward_drop(head, index);
 		break;
@@ -461,7 +472,8 @@ static bool
 make_private(struct forward_head *head, struct forward_text *text)
 {
 	const struct message *response = head->message;
-	char *out = forward_text_take(text, response->head_len + 16);
+	/* "a,b" grows by half. */
+	char *out = forward_text_take(text, 2 * response->head_len + 16);
 	struct slice value;
 	struct slice directive;
 	size_t len = 7;
@@ -476,9 +488,7 @@ make_private(struct forward_head *head, struct forward_text *text)
 		forward_drop(head, i);
 		value = message_field_value(response, &response->fields[i]);
 		while (field_list_next(&value, &directive)) {
-			if (is_shared_directive(directive) ||
-				len + directive.len + 2 >
-					response->head_len + 16)
+			if (is_shared_directive(directive))
 				continue;
 			memcpy(out + len, ", ", 2);
 			memcpy(out + len + 2, directive.ptr, directive.len);
@@ -517,11 +527,12 @@ forward_response_field(struct forward_head *head, unsigned index,
 		break;
 	case FIELD_KEEP_ALIVE:
 	case FIELD_PROXY_CONNECTION:
+	case FIELD_TE:
 	case FIELD_TRANSFER_ENCODING:
 		forward_drop(head, index);
 		break;
 	case FIELD_UPGRADE:
-		if (!is_upgrade)
+		if (!is_upgrade || !is_websocket(response, field))
 			forward_drop(head, index);
 		break;
 	case FIELD_CONTENT_LENGTH:
@@ -562,9 +573,11 @@ forward_response(const struct message *response,
 		forward_add(head, SLICE("Connection"), SLICE("upgrade"));
 	if (options->set_cookie.len > 0)
 		forward_add(head, SLICE("Set-Cookie"), options->set_cookie);
-	if (options->rescued_by.len > 0)
+	if (options->rescued_by.len > 0) {
+		drop_named(head, SLICE("X-Perch-Rescued"));
 		forward_add(head, SLICE("X-Perch-Rescued"),
 			options->rescued_by);
+	}
 	if (options->makes_uncacheable)
 		make_uncacheable(head);
 	else if (options->makes_private && !make_private(head, text))
