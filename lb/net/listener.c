@@ -8,11 +8,51 @@
 
 #define BACKLOG 4096
 
+static bool
+take_both_families(int fd, const struct address *address)
+{
+	int off = 0;
+
+	/* "[::]" takes IPv4 too, whatever the system's default says. */
+	return address->any.sa_family != AF_INET6 ||
+	       setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) ==
+		       0;
+}
+
+static void
+set_listen_error(const struct address *address, struct error *error)
+{
+	char text[ADDRESS_TEXT_SIZE];
+	int failure = errno;
+
+	address_format(address, text);
+	error_set(error, "cannot listen on %s: %s", text, strerror(failure));
+}
+
+bool
+listener_is_free(const struct address *address, struct error *error)
+{
+	int on = 1;
+	int fd;
+	bool is_free;
+
+	fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Without SO_REUSEPORT a bind fails where any socket listens. */
+	is_free = fd >= 0 &&
+		  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ==
+			  0 &&
+		  take_both_families(fd, address) &&
+		  bind(fd, &address->any, address_len(address)) == 0;
+	if (!is_free)
+		set_listen_error(address, error);
+	if (fd >= 0)
+		close(fd);
+	return is_free;
+}
+
 int
 listener_open(const struct address *address, struct error *error)
 {
-	char text[ADDRESS_TEXT_SIZE];
-	int off = 0;
 	int on = 1;
 	int fd;
 
@@ -23,10 +63,7 @@ listener_open(const struct address *address, struct error *error)
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0)
 		goto fail;
-	/* "[::]" takes IPv4 too, whatever the system's default says. */
-	if (address->any.sa_family == AF_INET6 &&
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) !=
-			0)
+	if (!take_both_families(fd, address))
 		goto fail;
 	/* Accepted sockets inherit it, which saves a call for each. */
 	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
@@ -36,8 +73,7 @@ listener_open(const struct address *address, struct error *error)
 		goto fail;
 	return fd;
 fail:
-	address_format(address, text);
-	error_set(error, "cannot listen on %s: %s", text, strerror(errno));
+	set_listen_error(address, error);
 	if (fd >= 0)
 		close(fd);
 	return -1;

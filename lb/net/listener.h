@@ -8,8 +8,14 @@
 #ifndef PERCH_NET_LISTENER_H
 #define PERCH_NET_LISTENER_H
 
+#include <stdbool.h>
+
 #include "base/address.h"
 #include "base/error.h"
+
+/* Is nobody else listening there? SO_REUSEPORT alone would share an address with
+ * another process of the same user, and so take half of its connections. */
+bool listener_is_free(const struct address *address, struct error *error);
 
 /* A bound, listening, non-blocking socket; -1 if it can't be had. */
 int listener_open(const struct address *address, struct error *error);

@@ -77,6 +77,12 @@ bindings_prepare(struct bindings *bindings, const struct config *config,
 	size_t i;
 
 	*opened = NULL;
+	/* All before any is opened: one may cover another. */
+	for (i = 0; i < config->n_listeners; i++)
+		if (find_binding(bindings, &config->listeners[i].bind) ==
+				NULL &&
+			!listener_is_free(&config->listeners[i].bind, error))
+			return false;
 	for (i = 0; i < config->n_listeners; i++) {
 		if (find_binding(bindings, &config->listeners[i].bind) != NULL)
 			continue;

@@ -310,3 +310,18 @@ def test_ipv6_listener(start, backends):
         sock.sendall(b"GET / HTTP/1.0\r\nHost: t\r\n\r\n")
         assert sock.recv(100).startswith(b"HTTP/1.1 200 ")
     assert perch
+
+
+def test_second_perch_on_the_address_is_refused(start, backends, tmp_path):
+    """SO_REUSEPORT alone would let it take half of the connections."""
+    first = start({"web": backends("one")})
+    config = tmp_path / "perch.yaml"
+    config.write_text(
+        "listeners: [{bind: '127.0.0.1:%d'}]\n"
+        "services: {web: {versions: {v1: {endpoints: '127.0.0.1:9'}}}}\n"
+        "admin: {bind: []}\n" % first.port)
+    second = run("-c", str(config))
+    assert second.returncode == 1
+    assert re.search(r"cannot listen on 127\.0\.0\.1:%d: Address already in "
+                     r"use" % first.port, second.stderr)
+    assert {_body(first) for _ in range(30)} == {b"one"}
