@@ -21,7 +21,6 @@
 
 #define RELEASE_NAME_MAX 64 /* bytes of a version's or service's name */
 #define RELEASE_SHARE_FULL 10000 /* shares are in hundredths of a percent */
-#define RELEASE_RESCUE_FOR_NS (UINT64_C(3600) * 1000000000) /* 1 h */
 
 /* Where a version stands, seen from new requests. */
 enum release_standing {
