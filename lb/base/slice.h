@@ -20,6 +20,8 @@ struct slice {
 /* A slice over a string literal. */
 #define SLICE(literal) ((struct slice){(literal), sizeof(literal) - 1})
 
+#define SLICE_NONE ((struct slice){NULL, 0})
+
 static inline struct slice
 slice_from_string(const char *string)
 {
@@ -45,6 +47,15 @@ slice_starts_with(struct slice s, struct slice prefix)
 {
 	return s.len >= prefix.len &&
 	       (prefix.len == 0 || memcmp(s.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+/* Copies it to out, which has room; returns where it ends there. */
+static inline char *
+slice_append(char *out, struct slice s)
+{
+	if (s.len > 0)
+		memcpy(out, s.ptr, s.len);
+	return out + s.len;
 }
 
 /* The slice without spaces and tabs at both ends (OWS of RFC 9110 5.6.3). */

@@ -5,25 +5,17 @@
 
 #include "http/h1_write.h"
 
-static char *
-append(char *out, struct slice bytes)
-{
-	if (bytes.len > 0)
-		memcpy(out, bytes.ptr, bytes.len);
-	return out + bytes.len;
-}
-
 /* What ends a chunk, and the body. */
 static char *
 append_chunk_end(char *out, const struct h1_frame *frame)
 {
 	if (frame->body.len > 0)
-		out = append(out, SLICE("\r\n"));
+		out = slice_append(out, SLICE("\r\n"));
 	if (!frame->is_end)
 		return out;
-	out = append(out, SLICE("0\r\n"));
-	out = append(out, frame->trailers);
-	return append(out, SLICE("\r\n"));
+	out = slice_append(out, SLICE("0\r\n"));
+	out = slice_append(out, frame->trailers);
+	return slice_append(out, SLICE("\r\n"));
 }
 
 int
@@ -38,7 +30,7 @@ h1_frame(const struct h1_frame *frame, char *scratch, size_t used,
 	if (frame->is_chunked && body.len > 0)
 		end += h1_write_chunk_size(end, body.len);
 	if (body.len <= H1_FRAME_GATHER_MAX) {
-		end = append(end, body);
+		end = slice_append(end, body);
 		if (frame->is_chunked)
 			end = append_chunk_end(end, frame);
 		iov[0] = (struct iovec){scratch, (size_t)(end - scratch)};

@@ -99,8 +99,8 @@ fill_cookie(const struct exchange *exchange,
 	if (input->pinned == STICKY_NONE)
 		return;
 	version = &service->versions[input->pinned];
-	input->pinned_standing = release_standing_of(
-		version->registry->release, record, cell);
+	input->pinned_standing =
+		release_standing_of(version->registry->release, record, cell);
 	input->is_pinned_usable = balance_has_usable(exchange->shard, version);
 }
 
@@ -147,8 +147,7 @@ choose_version(struct exchange *exchange)
 	input.pinned = STICKY_NONE;
 	fill_cookie(exchange, record, &cell, &input);
 	fill_key(exchange, &input);
-	input.random = (uint32_t)(shard_random(exchange->shard) %
-				  COOKIE_CELLS);
+	input.random = (uint32_t)(shard_random(exchange->shard) % COOKIE_CELLS);
 	sticky_decide(&input, &exchange->decision);
 
 	exchange->version = &service->versions[exchange->decision.version];
@@ -218,28 +217,19 @@ may_set(const struct exchange *exchange, const struct message *response,
 }
 
 static char *
-append(char *out, struct slice bytes)
+append_attributes(char *out, const struct config_sticky *sticky, bool is_secure)
 {
-	if (bytes.len > 0)
-		memcpy(out, bytes.ptr, bytes.len);
-	return out + bytes.len;
-}
-
-static char *
-append_attributes(
-	char *out, const struct config_sticky *sticky, bool is_secure)
-{
-	out = append(out, SLICE("; Path=/"));
+	out = slice_append(out, SLICE("; Path=/"));
 	if (sticky->domain != NULL) {
-		out = append(out, SLICE("; Domain="));
-		out = append(out, slice_from_string(sticky->domain));
+		out = slice_append(out, SLICE("; Domain="));
+		out = slice_append(out, slice_from_string(sticky->domain));
 	}
 	if (sticky->lifetime_ns > 0)
 		out += sprintf(out, "; Max-Age=%llu",
 			(unsigned long long)(sticky->lifetime_ns /
 					     CLOCK_NS_PER_S));
-	out = append(out, SLICE("; HttpOnly; SameSite=Lax"));
-	return is_secure ? append(out, SLICE("; Secure")) : out;
+	out = slice_append(out, SLICE("; HttpOnly; SameSite=Lax"));
+	return is_secure ? slice_append(out, SLICE("; Secure")) : out;
 }
 
 struct slice
@@ -250,15 +240,14 @@ choose_set_cookie(const struct exchange *exchange,
 	const struct config_sticky *sticky = &exchange->service->config->sticky;
 	struct slice name = exchange->service->cookie_name;
 	struct cookie cookie = {.seed = exchange->decision.cell};
-	size_t domain_len =
-		sticky->domain != NULL ? strlen(sticky->domain) : 0;
+	size_t domain_len = sticky->domain != NULL ? strlen(sticky->domain) : 0;
 	char *room;
 	char *out;
 
 	if (!may_set(exchange, response, is_made_private))
 		return (struct slice){NULL, 0};
-	room = forward_text_take(text, name.len + COOKIE_VALUE_SIZE +
-					       domain_len + ATTRIBUTES_MAX);
+	room = forward_text_take(text,
+		name.len + COOKIE_VALUE_SIZE + domain_len + ATTRIBUTES_MAX);
 	if (room == NULL)
 		return (struct slice){NULL, 0};
 	if (cookie_to_set(exchange) == STICKY_SET_PIN) {
@@ -270,10 +259,10 @@ choose_set_cookie(const struct exchange *exchange,
 		cookie.generation = exchange->generation;
 		cookie.version = exchange->version->name;
 	}
-	out = append(room, name);
-	out = append(out, SLICE("="));
+	out = slice_append(room, name);
+	out = slice_append(out, SLICE("="));
 	out += cookie_format(&cookie, out);
-	out = append_attributes(out, sticky,
-		slice_equal(exchange->scheme, SLICE("https")));
+	out = append_attributes(
+		out, sticky, slice_equal(exchange->scheme, SLICE("https")));
 	return (struct slice){room, (size_t)(out - room)};
 }
