@@ -403,17 +403,6 @@ retry(struct exchange *exchange, enum meter_error error)
 	return true;
 }
 
-/*
- * The one protocol that is let through. Behind "h2c" a client could send
- * requests that no rule here sees.
- */
-static bool
-is_websocket(const struct message *message)
-{
-	return slice_equal_nocase(
-		message_find(message, FIELD_UPGRADE), SLICE("websocket"));
-}
-
 /* --- the start ----------------------------------------------------------------------- */
 
 static bool
@@ -538,7 +527,8 @@ exchange_start(struct exchange *exchange)
 	exchange->whole_body = exchange->body;
 	exchange->sends_continue =
 		request->expects_continue && !exchange->is_body_complete;
-	exchange->is_upgrade = request->has_upgrade && is_websocket(request);
+	exchange->is_upgrade = request->has_upgrade &&
+		forward_is_websocket(message_find(request, FIELD_UPGRADE));
 	choose_version(exchange);
 	arm_rescue(exchange);
 	dispatch(exchange);
@@ -700,7 +690,7 @@ switch_protocols(struct exchange *exchange, const struct message *response,
 	enum conn_result result;
 
 	if (!exchange->is_upgrade || !exchange->is_body_sent ||
-		!is_websocket(response) ||
+		!forward_is_websocket(message_find(response, FIELD_UPGRADE)) ||
 		!forward_response(response, &options, &text, &head)) {
 		reject_response(exchange);
 		return;

@@ -3,8 +3,10 @@
  *
  * A head that goes out is the fields of the one that came in, less those that
  * are dropped, plus some extra ones, under a start line of its own. Building it
- * copies whole runs of kept lines; nothing is parsed again. Pure but for the
- * caller's text space.
+ * copies whole runs of kept lines; nothing is parsed again. What goes for both
+ * directions is in forward.c, what a request or a response gains and loses in
+ * forward_request.c and forward_response.c. Pure but for the caller's text
+ * space.
  */
 #ifndef PERCH_PROXY_FORWARD_H
 #define PERCH_PROXY_FORWARD_H
@@ -55,6 +57,29 @@ void forward_drop(struct forward_head *head, unsigned index);
 void forward_add(
 	struct forward_head *head, struct slice name, struct slice value);
 
+/* --- what both directions lose ---------------------------------------------- */
+
+bool forward_is_dropped(const struct forward_head *head, unsigned index);
+void forward_drop_named(struct forward_head *head, struct slice name);
+/* A value of Connection: what it names goes no further (RFC 9110 7.6.1). */
+void forward_drop_connection(struct forward_head *head, struct slice value);
+/* One plain Content-Length goes through as it is; a list of equal ones, or
+ * several fields, were folded by the parser: the first plain one stands. */
+void forward_keep_one_length(
+	struct forward_head *head, unsigned index, bool *has_length);
+/* Says the length anew where no plain one stands. False if text is too small. */
+bool forward_restore_length(struct forward_head *head,
+	struct forward_text *text, bool has_length);
+
+/*
+ * Is this the one protocol that is let through? Behind "h2c" a client could
+ * send requests that no rule here sees; of a list to choose from, an endpoint
+ * could take what nobody asked about.
+ */
+bool forward_is_websocket(struct slice upgrade);
+
+/* --- requests: forward_request.c -------------------------------------------- */
+
 /* Who the client is. */
 struct forward_client {
 	const struct address *peer;
@@ -79,6 +104,19 @@ bool forward_request(const struct message *request,
 	const struct forward_request_options *options,
 	struct forward_text *text, struct forward_head *head);
 
+/* A request's trailer section, or nothing if it has a field that this proxy
+ * vouches for. */
+struct slice forward_trailers(
+	struct slice trailers, struct slice override_header);
+
+/* The client's address: the peer's, or behind trusted proxies the last of
+ * X-Forwarded-For that is not one of them. */
+struct address forward_client_address(const struct message *request,
+	const struct address *peer, const struct cidr *trusted,
+	size_t n_trusted);
+
+/* --- responses: forward_response.c ------------------------------------------ */
+
 struct forward_response_options {
 	bool is_upgrade;         /* a 101 that is passed on */
 	bool makes_private;      /* Cache-Control: public, s-maxage -> private */
@@ -87,14 +125,15 @@ struct forward_response_options {
 	struct slice set_cookie; /* len 0: none */
 };
 
-/* A request's trailer section, or nothing if it has a field that this proxy
- * vouches for. */
-struct slice forward_trailers(
-	struct slice trailers, struct slice override_header);
-
 bool forward_response(const struct message *response,
 	const struct forward_response_options *options,
 	struct forward_text *text, struct forward_head *head);
+
+/* May a shared cache keep this answer, by what Cache-Control and Expires say
+ * outright? */
+bool forward_is_shared_cacheable(const struct message *response);
+
+/* --- writing --------------------------------------------------------------- */
 
 /*
  * Writes an HTTP/1.1 head. Returns its length, 0 if it doesn't fit.
@@ -104,15 +143,5 @@ size_t forward_write_request(
 	const struct forward_head *head, char *out, size_t cap);
 size_t forward_write_response(const struct forward_head *head,
 	struct slice connection, char *out, size_t cap);
-
-/* The client's address: the peer's, or behind trusted proxies the last of
- * X-Forwarded-For that is not one of them. */
-struct address forward_client_address(const struct message *request,
-	const struct address *peer, const struct cidr *trusted,
-	size_t n_trusted);
-
-/* May a shared cache keep this answer, by what Cache-Control and Expires say
- * outright? */
-bool forward_is_shared_cacheable(const struct message *response);
 
 #endif

@@ -8,6 +8,8 @@ libperch_a_SOURCES += \
 	lb/proxy/error_answer.c lb/proxy/error_answer.h \
 	lb/proxy/exchange.c lb/proxy/exchange.h \
 	lb/proxy/forward.c lb/proxy/forward.h \
+	lb/proxy/forward_request.c \
+	lb/proxy/forward_response.c \
 	lb/proxy/key.c lb/proxy/key.h \
 	lb/proxy/maglev.c lb/proxy/maglev.h \
 	lb/proxy/measure.c lb/proxy/measure.h \

@@ -4,7 +4,8 @@
  *
  * The input's first byte chooses who the client is and what was decided about
  * the request, the second the pieces in which the body comes; then the request,
- * as bytes. What should come out is said here anew, not taken from forward.c.
+ * as bytes. What should come out is said here anew, not taken from
+ * forward_request.c.
  */
 #include "relay.h"
 

@@ -4,7 +4,8 @@
  *
  * The input's first byte chooses who asked and what was decided about the
  * response, the second the pieces in which the body comes; then the response,
- * as bytes. What should come out is said here anew, not taken from forward.c.
+ * as bytes. What should come out is said here anew, not taken from
+ * forward_response.c.
  */
 #include "relay.h"
 
@@ -23,8 +24,8 @@ enum choice {
 	IS_RESCUED = 128,
 };
 
-/* What exchange.c and client.c decide on; see exchange_on_response() and
- * client_send_head(). */
+/* What exchange_response.c and client_stream.c decide on; see
+ * exchange_on_response() and client_send_head(). */
 struct way {
 	struct forward_response_options options;
 	enum http_method method;
