@@ -211,7 +211,5 @@ void exchange_on_response_pipe(struct exchange *exchange, size_t n,
 	bool is_end);
 /* It has taken what was owed. */
 void exchange_on_upstream_writable(struct exchange *exchange);
-/* It was idle for too long in a tunnel. */
-void exchange_on_tunnel_idle(struct exchange *exchange);
 
 #endif

@@ -7,6 +7,10 @@ libperch_a_SOURCES += \
 	lb/proxy/control.c lb/proxy/control.h \
 	lb/proxy/error_answer.c lb/proxy/error_answer.h \
 	lb/proxy/exchange.c lb/proxy/exchange.h \
+	lb/proxy/exchange_private.h \
+	lb/proxy/exchange_request.c \
+	lb/proxy/exchange_rescue.c \
+	lb/proxy/exchange_response.c \
 	lb/proxy/forward.c lb/proxy/forward.h \
 	lb/proxy/forward_request.c \
 	lb/proxy/forward_response.c \
@@ -25,5 +29,6 @@ libperch_a_SOURCES += \
 	lb/proxy/shard.c lb/proxy/shard.h \
 	lb/proxy/snapshot.c lb/proxy/snapshot.h \
 	lb/proxy/sticky.c lb/proxy/sticky.h \
+	lb/proxy/tunnel.c lb/proxy/tunnel.h \
 	lb/proxy/upstream.c lb/proxy/upstream.h \
 	lb/proxy/upstream_pool.c lb/proxy/upstream_pool.h

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "http/h1_frame.h"
 #include "http/h1_parse.h"
+#include "proxy/tunnel.h"
 #include "proxy/upstream_pool.h"
 
 /* What is left of a body from which on it is spliced: below, two more calls and
@@ -449,7 +450,7 @@ upstream_expired(struct timeout *timeout)
 		break;
 	case UPSTREAM_BODY:
 		if (upstream->is_raw)
-			exchange_on_tunnel_idle(upstream->exchange);
+			tunnel_on_idle(upstream->exchange);
 		else
 			fail(upstream, METER_ERROR_TRUNCATED);
 		break;

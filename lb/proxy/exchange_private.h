@@ -1,0 +1,64 @@
+/*
+ * exchange_private: what the parts of an exchange say to each other.
+ *
+ * exchange.c has its order, from the start over dispatch and retry to the end;
+ * exchange_request.c hands the request on, exchange_response.c the answer;
+ * exchange_rescue.c asks another version; tunnel.c is what it may become.
+ * Nobody else includes this.
+ */
+#ifndef PERCH_PROXY_EXCHANGE_PRIVATE_H
+#define PERCH_PROXY_EXCHANGE_PRIVATE_H
+
+#include "proxy/exchange.h"
+
+static inline struct forward_text
+exchange_text_space(struct shard *shard)
+{
+	return (struct forward_text){shard->text, 0, shard->text_size};
+}
+
+/* --- the order -------------------------------------------------------------- */
+
+/* Picks an endpoint of its version, and sends the request there. */
+void exchange_dispatch(struct exchange *exchange);
+/* It is this endpoint's from now on, and counted there. */
+void exchange_enter_endpoint(
+	struct exchange *exchange, const struct snapshot_endpoint *endpoint);
+void exchange_leave_endpoint(struct exchange *exchange);
+/* An error page for what the client did. */
+void exchange_reject(
+	struct exchange *exchange, unsigned status, const char *why);
+/* The response is whole: its connection may be used again. */
+void exchange_complete(struct exchange *exchange);
+/* The end, whatever led to it. */
+void exchange_finish(struct exchange *exchange, enum stream_end end);
+
+/* --- the request ------------------------------------------------------------ */
+
+/* Head and what is at hand of the body, to the connection that it has. */
+void exchange_send_request(struct exchange *exchange);
+/* Hands the window on if that can be done now. */
+void exchange_pump_request(struct exchange *exchange);
+/* Sets the deadline of who is waited for. */
+void exchange_await_response(struct exchange *exchange);
+
+/* --- the response ----------------------------------------------------------- */
+
+/* It makes no sense: its connection can't be trusted. */
+void exchange_reject_response(struct exchange *exchange);
+/* Something was sent to the client, with this result. False if that has ended
+ * the exchange. */
+bool exchange_pass_on(struct exchange *exchange, enum conn_result result);
+
+/* --- rescue ------------------------------------------------------------------ */
+
+/* A version was chosen: may another one have to help out? */
+void exchange_arm_rescue(struct exchange *exchange);
+/* The one that had it the last time can't be asked: the chosen one is. */
+void exchange_ask_chosen(struct exchange *exchange);
+/* A response goes out. If it is another version's, the held one is let go at
+ * the end. */
+void exchange_conclude_rescue(struct exchange *exchange);
+void exchange_drop_held(struct exchange *exchange);
+
+#endif

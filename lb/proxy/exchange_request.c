@@ -1,0 +1,173 @@
+#include "proxy/exchange_private.h"
+
+#include <string.h>
+
+#include "http/h1_frame.h"
+#include "proxy/tunnel.h"
+#include "proxy/upstream.h"
+
+/* The window has been handed on. */
+static void
+take_window(struct exchange *exchange)
+{
+	exchange->bytes_in += exchange->body.len;
+	exchange->body = SLICE_NONE;
+	exchange->is_body_sent = exchange->is_body_complete;
+}
+
+/*
+ * Whom a request that is out waits for: the endpoint, if it doesn't take what
+ * it is sent, or has all of it, or must say 100 first; else the client, whose
+ * own deadline runs. Behind the response head the upstream sees to itself.
+ */
+void
+exchange_await_response(struct exchange *exchange)
+{
+	struct upstream *upstream = exchange->upstream;
+
+	if (exchange->state != EXCHANGE_WAITING)
+		return;
+	if (exchange->is_body_sent || exchange->sends_continue ||
+		exchange->is_upstream_deaf || conn_is_blocked(&upstream->conn))
+		upstream_await(upstream, exchange->local->response);
+	else
+		upstream_await(upstream, NULL);
+}
+
+static size_t
+write_request_head(struct exchange *exchange)
+{
+	struct shard *shard = exchange->shard;
+	struct forward_text text = exchange_text_space(shard);
+	const struct snapshot_service *service = exchange->service;
+	struct slice version = exchange->version->name;
+	struct forward_request_options options = {
+		.client = {&exchange->peer, exchange->is_trusted,
+			exchange->scheme},
+		.request_id = {exchange->request_id, exchange->request_id_len},
+		.keeps_request_id = exchange->keeps_request_id,
+		.override_header =
+			slice_from_string(service->config->sticky.header),
+		.cookie_name = service->cookie_name,
+		.former_cookie_name = service->former_cookie_name,
+		.drops_conditions = exchange->drops_conditions,
+		.is_upgrade = exchange->is_upgrade,
+	};
+	char *value =
+		forward_text_take(&text, service->name.len + 1 + version.len);
+	struct forward_head head;
+
+	memcpy(value, service->name.ptr, service->name.len);
+	value[service->name.len] = '=';
+	memcpy(value + service->name.len + 1, version.ptr, version.len);
+	options.override_value =
+		(struct slice){value, service->name.len + 1 + version.len};
+	if (!forward_request(&exchange->request, &options, &text, &head))
+		return 0;
+	return forward_write_request(
+		&head, shard->scratch, shard->scratch_size - H1_FRAME_ROOM);
+}
+
+static void
+after_send(struct exchange *exchange, enum conn_result result)
+{
+	/* Its answer, or its end, is to be read yet: see on_failure. */
+	if (result == CONN_FAILED)
+		exchange->is_upstream_deaf = true;
+	take_window(exchange);
+	exchange_await_response(exchange);
+}
+
+void
+exchange_send_request(struct exchange *exchange)
+{
+	struct upstream *upstream = exchange->upstream;
+	size_t head_len = write_request_head(exchange);
+
+	if (head_len == 0) {
+		exchange_reject(exchange, 431, "head too large to forward");
+		return;
+	}
+	upstream->is_chunked_out = exchange->request.body == BODY_CHUNKED;
+	exchange->state = EXCHANGE_WAITING;
+	exchange->sent_ns = exchange->shard->now_ns;
+	after_send(exchange,
+		upstream_send(upstream, head_len, exchange->body,
+			exchange->body_trailers, exchange->is_body_complete));
+}
+
+/* Hands the window on if that can be done now. */
+void
+exchange_pump_request(struct exchange *exchange)
+{
+	struct upstream *upstream = exchange->upstream;
+
+	if (exchange->state < EXCHANGE_WAITING || exchange->is_body_sent)
+		return;
+	if (exchange->is_upstream_deaf || upstream == NULL) {
+		take_window(exchange);
+		return;
+	}
+	if (conn_is_blocked(&upstream->conn))
+		return;
+	if (exchange->is_tunnel) {
+		tunnel_pump(exchange);
+		return;
+	}
+	after_send(exchange,
+		upstream_send(upstream, 0, exchange->body,
+			exchange->body_trailers, exchange->is_body_complete));
+}
+
+void
+exchange_on_connected(struct exchange *exchange)
+{
+	const struct stream_ops *ops = exchange->ops;
+	void *stream = exchange->stream;
+	bool is_complete = exchange->is_body_complete;
+
+	exchange_send_request(exchange);
+	/* If that ended it, the stream knows. */
+	if (!is_complete)
+		ops->resume(stream);
+}
+
+void
+exchange_offer_body(struct exchange *exchange, struct slice data,
+	struct slice trailers, bool is_complete)
+{
+	uint64_t limit = 0;
+
+	exchange->body = data;
+	exchange->body_trailers = trailers;
+	if (trailers.len > 0)
+		exchange->body_trailers = forward_trailers(trailers,
+			slice_from_string(
+				exchange->service->config->sticky.header));
+	exchange->is_body_complete = is_complete;
+	exchange->sends_continue = false;
+	if (!exchange->is_tunnel)
+		limit = exchange->service->config->limits.body;
+	if (limit > 0 && exchange->bytes_in + data.len > limit) {
+		exchange_fail_body(exchange, 413, "body over limits.body");
+		return;
+	}
+	exchange_pump_request(exchange);
+	if (tunnel_is_over(exchange))
+		exchange_finish(exchange, STREAM_DONE);
+}
+
+void
+exchange_on_upstream_writable(struct exchange *exchange)
+{
+	const struct stream_ops *ops = exchange->ops;
+	void *stream = exchange->stream;
+
+	exchange_pump_request(exchange);
+	exchange_await_response(exchange);
+	if (tunnel_is_over(exchange)) {
+		exchange_finish(exchange, STREAM_DONE);
+		return;
+	}
+	ops->resume(stream);
+}

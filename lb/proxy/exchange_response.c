@@ -1,0 +1,164 @@
+#include "proxy/exchange_private.h"
+
+#include <string.h>
+
+#include "proxy/choose.h"
+#include "proxy/tunnel.h"
+#include "proxy/upstream.h"
+
+/* An answer that makes no sense: its connection can't be trusted. */
+void
+exchange_reject_response(struct exchange *exchange)
+{
+	upstream_cancel(exchange->upstream);
+	exchange_on_failure(exchange, METER_ERROR_BAD_RESPONSE);
+}
+
+/* False if it has ended with that. */
+bool
+exchange_pass_on(struct exchange *exchange, enum conn_result result)
+{
+	if (result == CONN_FAILED) {
+		exchange_abort(exchange);
+		return false;
+	}
+	if (result == CONN_BLOCKED && exchange->upstream != NULL)
+		upstream_set_reading(exchange->upstream, false);
+	return true;
+}
+
+static void
+pass_interim(struct exchange *exchange, const struct message *response)
+{
+	struct forward_response_options options = {.is_upgrade = false};
+	struct forward_text text = exchange_text_space(exchange->shard);
+	struct forward_head head;
+
+	if (response->status == 100) {
+		if (!exchange->sends_continue)
+			return;
+		exchange->sends_continue = false;
+		exchange_await_response(exchange);
+	}
+	if (!forward_response(response, &options, &text, &head)) {
+		exchange_reject_response(exchange);
+		return;
+	}
+	/* From here on it is the client that owes something. */
+	if (exchange_pass_on(
+		    exchange, exchange->ops->send_head(exchange->stream, &head,
+				      SLICE_NONE, false)) &&
+		response->status == 100)
+		exchange->ops->resume(exchange->stream);
+}
+
+/* A 404 that goes out must not outlive the release in somebody's cache. */
+static bool
+is_missing_in_release(
+	const struct exchange *exchange, const struct message *response)
+{
+	return exchange->is_release_running && !exchange->is_navigation &&
+	       (response->status == 404 || response->status == 410);
+}
+
+void
+exchange_on_response(struct exchange *exchange, const struct message *response,
+	struct slice body, struct slice trailers, bool is_end)
+{
+	struct forward_text text = exchange_text_space(exchange->shard);
+	struct forward_response_options options;
+	struct forward_head head;
+	enum conn_result result;
+
+	if (response->status == 101) {
+		tunnel_switch(exchange, response, body);
+		return;
+	}
+	if (response->status < 200) {
+		pass_interim(exchange, response);
+		return;
+	}
+	exchange_conclude_rescue(exchange);
+	memset(&options, 0, sizeof(options));
+	options.makes_uncacheable = is_missing_in_release(exchange, response);
+	if (exchange->rescue == RESCUE_DONE) {
+		options.rescued_by = exchange->version->name;
+	} else {
+		options.makes_private =
+			choose_makes_private(exchange, response);
+		options.set_cookie = choose_set_cookie(
+			exchange, response, options.makes_private, &text);
+	}
+	if (!forward_response(response, &options, &text, &head)) {
+		exchange_reject_response(exchange);
+		return;
+	}
+	exchange->first_byte_ns = exchange->shard->now_ns;
+	exchange->state = EXCHANGE_RESPONDING;
+	exchange->status = response->status;
+	exchange->bytes_out = body.len;
+	/* Trailers that came at once go behind the head, in their place. */
+	result = exchange->ops->send_head(
+		exchange->stream, &head, body, is_end && trailers.len == 0);
+	if (is_end && trailers.len > 0 && result != CONN_FAILED)
+		result = exchange->ops->send_body(
+			exchange->stream, SLICE_NONE, trailers, true);
+	if (result == CONN_FAILED)
+		exchange_abort(exchange);
+	else if (is_end)
+		exchange_complete(exchange);
+	else
+		exchange_pass_on(exchange, result);
+}
+
+struct pipe *
+exchange_response_pipe(struct exchange *exchange)
+{
+	if (exchange->pipe == NULL && exchange->ops->send_pipe != NULL)
+		exchange->pipe = pipe_take(&exchange->shard->pipes);
+	return exchange->pipe;
+}
+
+void
+exchange_on_response_pipe(struct exchange *exchange, size_t n, bool is_end)
+{
+	enum conn_result result;
+
+	exchange->bytes_out += n;
+	exchange->is_pipe_last = is_end;
+	result = exchange->ops->send_pipe(exchange->stream, exchange->pipe);
+	if (result == CONN_FAILED)
+		exchange_abort(exchange);
+	else if (result == CONN_SENT && is_end)
+		exchange_complete(exchange);
+	else
+		exchange_pass_on(exchange, result);
+}
+
+void
+exchange_on_response_body(struct exchange *exchange, struct slice data,
+	struct slice trailers, bool is_end)
+{
+	enum conn_result result;
+
+	exchange->bytes_out += data.len;
+	result = exchange->ops->send_body(
+		exchange->stream, data, trailers, is_end);
+	if (result == CONN_FAILED)
+		exchange_abort(exchange);
+	else if (is_end && exchange->is_tunnel)
+		tunnel_end_down(exchange);
+	else if (is_end)
+		exchange_complete(exchange);
+	else
+		exchange_pass_on(exchange, result);
+}
+
+void
+exchange_writable(struct exchange *exchange)
+{
+	if (exchange->is_pipe_last)
+		exchange_complete(exchange);
+	else if (exchange->upstream != NULL && !exchange->has_ended_down)
+		upstream_set_reading(exchange->upstream, true);
+}
