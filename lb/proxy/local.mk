@@ -4,6 +4,9 @@ libperch_a_SOURCES += \
 	lb/proxy/bindings.c lb/proxy/bindings.h \
 	lb/proxy/choose.c lb/proxy/choose.h \
 	lb/proxy/client.c lb/proxy/client.h \
+	lb/proxy/client_private.h \
+	lb/proxy/client_request.c \
+	lb/proxy/client_stream.c \
 	lb/proxy/control.c lb/proxy/control.h \
 	lb/proxy/error_answer.c lb/proxy/error_answer.h \
 	lb/proxy/exchange.c lb/proxy/exchange.h \
