@@ -34,4 +34,6 @@ libperch_a_SOURCES += \
 	lb/proxy/sticky.c lb/proxy/sticky.h \
 	lb/proxy/tunnel.c lb/proxy/tunnel.h \
 	lb/proxy/upstream.c lb/proxy/upstream.h \
-	lb/proxy/upstream_pool.c lb/proxy/upstream_pool.h
+	lb/proxy/upstream_pool.c lb/proxy/upstream_pool.h \
+	lb/proxy/upstream_private.h \
+	lb/proxy/upstream_receive.c

@@ -5,21 +5,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "http/h1_frame.h"
-#include "http/h1_parse.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/upstream_private.h"
 
-/* What is left of a body from which on it is spliced: below, two more calls and
- * a pipe cost more than the copy. */
-#define SPLICE_MIN (64 * 1024)
-
-static const struct slice NOTHING = {NULL, 0};
-
-static void on_event(evutil_socket_t fd, short what, void *arg);
-
-/* --- life and death ----------------------------------------------------------- */
+/* --- life and death -------------------------------------------------------- */
 
 static void
 free_upstream(struct worker_deferred *deferred)
@@ -27,8 +18,8 @@ free_upstream(struct worker_deferred *deferred)
 	free((struct upstream *)(void *)deferred);
 }
 
-static void
-give_in(struct upstream *upstream)
+void
+upstream_give_in(struct upstream *upstream)
 {
 	if (upstream->in == NULL)
 		return;
@@ -48,7 +39,7 @@ upstream_close(struct upstream *upstream)
 		upstream_pool_count_idle(pool, -1);
 	upstream->state = UPSTREAM_CLOSED;
 	conn_close(&upstream->conn, &shard->buffers);
-	give_in(upstream);
+	upstream_give_in(upstream);
 	timeout_stop(&upstream->timeout);
 	list_remove(&upstream->node);
 	upstream_pool_count_open(pool, -1);
@@ -57,8 +48,8 @@ upstream_close(struct upstream *upstream)
 }
 
 /* It has failed: its exchange hears so when it is gone. */
-static void
-fail(struct upstream *upstream, enum meter_error error)
+void
+upstream_fail(struct upstream *upstream, enum meter_error error)
 {
 	struct exchange *exchange = upstream->exchange;
 	bool is_stale = upstream->is_reused && !upstream->has_response_bytes;
@@ -74,10 +65,8 @@ fail(struct upstream *upstream, enum meter_error error)
 	exchange_on_failure(exchange, error);
 }
 
-/* --- receiving ------------------------------------------------------------------ */
-
-static void
-touch_timeout(struct upstream *upstream)
+void
+upstream_touch_timeout(struct upstream *upstream)
 {
 	struct shard *shard = upstream->pool->shard;
 
@@ -86,312 +75,27 @@ touch_timeout(struct upstream *upstream)
 			upstream->idle_list, shard->now_ns);
 }
 
-/*
- * The exchange took all that was delivered. It may have released this
- * connection, which may even be busy with another exchange by now; a buffer
- * that is here and empty is this call's in any case.
- */
-static void
-after_delivery(struct upstream *upstream)
-{
-	struct buffer *in = upstream->in;
-
-	if (in == NULL)
-		return;
-	if (buffer_len(in) == 0)
-		give_in(upstream);
-	else
-		buffer_compact(in, 0);
-}
-
-/* How long the endpoint says that it keeps an idle connection, less a margin
- * for the way there; UINT64_MAX if it doesn't say. */
-static uint64_t
-announced_idle_ns(const struct message *response)
-{
-	struct slice rest = message_find(response, FIELD_KEEP_ALIVE);
-	struct slice name = SLICE("timeout=");
-	uint64_t seconds = 0;
-	size_t i;
-
-	while (rest.len > name.len && !slice_starts_with(rest, name)) {
-		rest.ptr++;
-		rest.len--;
-	}
-	if (rest.len <= name.len)
-		return UINT64_MAX;
-	for (i = name.len; i < rest.len && i < name.len + 6; i++) {
-		if (rest.ptr[i] < '0' || rest.ptr[i] > '9')
-			break;
-		seconds = seconds * 10 + (uint64_t)(rest.ptr[i] - '0');
-	}
-	if (seconds <= 1)
-		return CLOCK_NS_PER_S / 2;
-	return (seconds - 1) * CLOCK_NS_PER_S;
-}
-
-static void
-deliver_response(struct upstream *upstream, const struct message *response)
-{
-	struct buffer *in = upstream->in;
-	struct slice trailers = NOTHING;
-	struct slice data;
-	enum h1_result result;
-	size_t consumed;
-	size_t produced;
-
-	upstream->is_keep_alive = response->keep_alive &&
-				  response->body != BODY_UNTIL_CLOSE;
-	if (message_has(response, FIELD_KEEP_ALIVE))
-		upstream->announced_idle_ns = announced_idle_ns(response);
-	h1_body_start(&upstream->body, response->body,
-		response->content_length);
-	data.ptr = in->data + in->start;
-	result = h1_body_decode(&upstream->body, in->data + in->start,
-		buffer_len(in), &consumed, &produced, &trailers);
-	if (result != H1_OK && result != H1_PARTIAL) {
-		fail(upstream, METER_ERROR_BAD_RESPONSE);
-		return;
-	}
-	in->start += (uint32_t)consumed;
-	data.len = produced;
-	upstream->state = UPSTREAM_BODY;
-	upstream->idle_list = upstream->exchange->local->response_idle;
-	touch_timeout(upstream);
-	if (result == H1_OK && buffer_len(in) > 0)
-		upstream->is_keep_alive = false;
-	exchange_on_response(upstream->exchange, response, data, trailers,
-		result == H1_OK);
-}
-
-static void
-weigh_response(struct upstream *upstream, const struct message *response)
-{
-	struct exchange *exchange = upstream->exchange;
-
-	switch (exchange_weigh(exchange, response)) {
-	case VERDICT_PASS_ON:
-		upstream->in->start += response->head_len;
-		deliver_response(upstream, response);
-		break;
-	case VERDICT_HOLD:
-		exchange_ask_other(exchange);
-		break;
-	case VERDICT_REFUSE:
-		exchange_settle(exchange);
-		break;
-	}
-}
-
-/* 1xx: the real one is still to come, but for 101. */
-static void
-deliver_interim(struct upstream *upstream, const struct message *response)
-{
-	struct buffer *in = upstream->in;
-	struct slice rest = NOTHING;
-
-	if (response->status == 101) {
-		rest = (struct slice){in->data + in->start, buffer_len(in)};
-		in->start = in->end;
-	}
-	exchange_on_response(
-		upstream->exchange, response, rest, NOTHING, false);
-}
-
-/* True if another head may be in the buffer. */
-static bool
-receive_head(struct upstream *upstream)
-{
-	struct shard *shard = upstream->pool->shard;
-	struct exchange *exchange = upstream->exchange;
-	const struct config_limits *config = &exchange->service->config->limits;
-	struct h1_limits limits = {
-		.head = (uint32_t)config->head,
-		.target = 0,
-		.fields = (uint32_t)config->fields,
-	};
-	struct buffer *in = upstream->in;
-	const char *head = in->data + in->start;
-	size_t head_len = 0;
-	enum h1_result result;
-
-	result = h1_find_end(head, buffer_len(in), limits.head,
-		&upstream->scanned, &head_len);
-	if (result == H1_PARTIAL)
-		return false;
-	if (result == H1_OK)
-		result = h1_parse_response(head, head_len, &limits,
-			exchange->request.method, &shard->response, NULL);
-	if (result != H1_OK) {
-		fail(upstream, METER_ERROR_BAD_RESPONSE);
-		return false;
-	}
-	upstream->scanned = 0;
-	if (shard->response.status >= 200) {
-		weigh_response(upstream, &shard->response);
-		return false;
-	}
-	in->start += (uint32_t)head_len;
-	deliver_interim(upstream, &shard->response);
-	return upstream->state == UPSTREAM_HEAD && buffer_len(in) > 0;
-}
-
-static void
-receive_body(struct upstream *upstream)
-{
-	struct buffer *in = upstream->in;
-	struct slice trailers = NOTHING;
-	struct slice data;
-	enum h1_result result;
-	size_t consumed;
-	size_t produced;
-
-	data.ptr = in->data + in->start;
-	result = h1_body_decode(&upstream->body, in->data + in->start,
-		buffer_len(in), &consumed, &produced, &trailers);
-	if (result != H1_OK && result != H1_PARTIAL) {
-		fail(upstream, METER_ERROR_BAD_RESPONSE);
-		return;
-	}
-	in->start += (uint32_t)consumed;
-	data.len = produced;
-	touch_timeout(upstream);
-	if (result == H1_OK && buffer_len(in) > 0)
-		upstream->is_keep_alive = false;
-	if (data.len > 0 || result == H1_OK)
-		exchange_on_response_body(upstream->exchange, data, trailers,
-			result == H1_OK);
-}
-
-static void
-receive(struct upstream *upstream)
-{
-	upstream->has_response_bytes = true;
-	if (upstream->state == UPSTREAM_HEAD) {
-		while (receive_head(upstream))
-			continue;
-	} else {
-		receive_body(upstream);
-	}
-	after_delivery(upstream);
-}
-
-/* Is so much of the body to come that it should pass unread? Only where it has
- * a length is the framing the same on both sides. */
-static bool
-may_splice(const struct upstream *upstream)
-{
-	return upstream->state == UPSTREAM_BODY && upstream->in == NULL &&
-	       upstream->body.kind == BODY_LENGTH &&
-	       upstream->body.remaining >= SPLICE_MIN;
-}
-
-/* False if there is no pipe. */
-static bool
-splice_body(struct upstream *upstream)
-{
-	struct pipe *pipe = exchange_response_pipe(upstream->exchange);
-	struct h1_body *body = &upstream->body;
-	size_t max = PIPE_SIZE;
-	long n;
-
-	if (pipe == NULL)
-		return false;
-	if (body->remaining < max)
-		max = (size_t)body->remaining;
-	n = pipe_fill(pipe, upstream->conn.transport.fd, max);
-	if (n == TRANSPORT_AGAIN)
-		return true;
-	if (n <= 0) {
-		fail(upstream, METER_ERROR_TRUNCATED);
-		return true;
-	}
-	body->remaining -= (uint64_t)n;
-	touch_timeout(upstream);
-	exchange_on_response_pipe(
-		upstream->exchange, (size_t)n, body->remaining == 0);
-	return true;
-}
-
-static void
-on_eof(struct upstream *upstream)
-{
-	if (upstream->state == UPSTREAM_HEAD) {
-		fail(upstream, METER_ERROR_RESET);
-	} else if (upstream->is_raw) {
-		conn_set_reading(&upstream->conn, false);
-		exchange_on_response_body(
-			upstream->exchange, NOTHING, NOTHING, true);
-	} else if (upstream->body.kind == BODY_UNTIL_CLOSE &&
-		   !upstream->has_failed_send) {
-		upstream->is_keep_alive = false;
-		exchange_on_response_body(
-			upstream->exchange, NOTHING, NOTHING, true);
-	} else {
-		fail(upstream, METER_ERROR_TRUNCATED);
-	}
-}
-
-static void
-on_readable(struct upstream *upstream)
-{
-	struct shard *shard = upstream->pool->shard;
-	struct buffer *in;
-	ssize_t n;
-
-	if (upstream->state == UPSTREAM_IDLE) {
-		/* Its end, or bytes that nobody asked for. */
-		upstream_close(upstream);
-		return;
-	}
-	if (may_splice(upstream) && splice_body(upstream))
-		return;
-	if (upstream->in == NULL)
-		upstream->in = buffer_take(&shard->buffers);
-	in = upstream->in;
-	if (in == NULL) {
-		fail(upstream, METER_ERROR_OVERLOAD);
-		return;
-	}
-	n = transport_read(&upstream->conn.transport, in->data + in->end,
-		buffer_room(in));
-	if (n > 0) {
-		in->end += (uint32_t)n;
-		receive(upstream);
-		return;
-	}
-	if (buffer_len(in) == 0)
-		give_in(upstream);
-	if (n == 0)
-		on_eof(upstream);
-	else if (n == TRANSPORT_FAILED)
-		fail(upstream, upstream->state == UPSTREAM_HEAD
-				       ? METER_ERROR_RESET
-				       : METER_ERROR_TRUNCATED);
-}
-
-/* --- sending --------------------------------------------------------------------- */
+/* --- events ---------------------------------------------------------------- */
 
 static void
 on_writable(struct upstream *upstream)
 {
-	switch (conn_flush(
-		&upstream->conn, &upstream->pool->shard->buffers)) {
+	switch (conn_flush(&upstream->conn, &upstream->pool->shard->buffers)) {
 	case CONN_SENT:
 		if (upstream->exchange != NULL)
 			exchange_on_upstream_writable(upstream->exchange);
 		break;
 	case CONN_BLOCKED:
-		touch_timeout(upstream);
+		upstream_touch_timeout(upstream);
 		break;
 	case CONN_FAILED:
 		upstream->has_failed_send = true;
 		/* An answer may have come before the failure: reading tells,
 		 * when that is on again. */
 		if (!upstream->conn.is_reading)
-			fail(upstream, METER_ERROR_TRUNCATED);
+			upstream_fail(upstream, METER_ERROR_TRUNCATED);
 		else
-			on_readable(upstream);
+			upstream_on_readable(upstream);
 		break;
 	}
 }
@@ -405,7 +109,7 @@ on_connected(struct upstream *upstream)
 	getsockopt(upstream->conn.transport.fd, SOL_SOCKET, SO_ERROR, &failure,
 		&len);
 	if (failure != 0) {
-		fail(upstream, METER_ERROR_CONNECT);
+		upstream_fail(upstream, METER_ERROR_CONNECT);
 		return;
 	}
 	timeout_stop(&upstream->timeout);
@@ -428,7 +132,7 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	if (what & EV_WRITE && conn_is_blocked(&upstream->conn))
 		on_writable(upstream);
 	if (what & EV_READ && upstream->state != UPSTREAM_CLOSED)
-		on_readable(upstream);
+		upstream_on_readable(upstream);
 }
 
 void
@@ -440,26 +144,26 @@ upstream_expired(struct timeout *timeout)
 	shard_touch_clock(upstream->pool->shard);
 	switch (upstream->state) {
 	case UPSTREAM_CONNECTING:
-		fail(upstream, METER_ERROR_CONNECT_TIMEOUT);
+		upstream_fail(upstream, METER_ERROR_CONNECT_TIMEOUT);
 		break;
 	case UPSTREAM_IDLE:
 		upstream_close(upstream);
 		break;
 	case UPSTREAM_HEAD:
-		fail(upstream, METER_ERROR_RESPONSE_TIMEOUT);
+		upstream_fail(upstream, METER_ERROR_RESPONSE_TIMEOUT);
 		break;
 	case UPSTREAM_BODY:
 		if (upstream->is_raw)
 			tunnel_on_idle(upstream->exchange);
 		else
-			fail(upstream, METER_ERROR_TRUNCATED);
+			upstream_fail(upstream, METER_ERROR_TRUNCATED);
 		break;
 	case UPSTREAM_CLOSED:
 		break;
 	}
 }
 
-/* --- checkout and release ---------------------------------------------------------- */
+/* --- checkout -------------------------------------------------------------- */
 
 static int
 begin_connect(const struct address *address, bool *is_connected)
@@ -472,8 +176,7 @@ begin_connect(const struct address *address, bool *is_connected)
 	if (fd < 0)
 		return -1;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	*is_connected =
-		connect(fd, &address->any, address_len(address)) == 0;
+	*is_connected = connect(fd, &address->any, address_len(address)) == 0;
 	if (*is_connected || errno == EINPROGRESS)
 		return fd;
 	close(fd);
@@ -554,9 +257,8 @@ enum upstream_checkout
 upstream_checkout(struct exchange *exchange, enum upstream_wish wish)
 {
 	const struct config_limits *limits = &exchange->service->config->limits;
-	struct upstream_pool *pool =
-		upstream_pool(exchange->shard, exchange->target,
-			&exchange->endpoint->address);
+	struct upstream_pool *pool = upstream_pool(exchange->shard,
+		exchange->target, &exchange->endpoint->address);
 	struct upstream *upstream = NULL;
 
 	if (pool == NULL)
@@ -583,6 +285,8 @@ upstream_checkout(struct exchange *exchange, enum upstream_wish wish)
 	return UPSTREAM_WAIT;
 }
 
+/* --- in use ---------------------------------------------------------------- */
+
 enum conn_result
 upstream_send(struct upstream *upstream, size_t head_len, struct slice body,
 	struct slice trailers, bool is_end)
@@ -600,7 +304,7 @@ upstream_send(struct upstream *upstream, size_t head_len, struct slice body,
 
 	n = h1_frame(&frame, shard->scratch, head_len, iov);
 	if (upstream->state == UPSTREAM_BODY)
-		touch_timeout(upstream);
+		upstream_touch_timeout(upstream);
 	if (n == 0)
 		return CONN_SENT;
 	result = conn_send(&upstream->conn, &shard->buffers, iov, n);
@@ -615,7 +319,7 @@ upstream_await(struct upstream *upstream, struct timeout_list *list)
 {
 	upstream->idle_list = list;
 	if (list != NULL)
-		touch_timeout(upstream);
+		upstream_touch_timeout(upstream);
 	else
 		timeout_stop(&upstream->timeout);
 }
@@ -625,7 +329,7 @@ upstream_set_reading(struct upstream *upstream, bool is_reading)
 {
 	conn_set_reading(&upstream->conn, is_reading);
 	if (is_reading)
-		touch_timeout(upstream);
+		upstream_touch_timeout(upstream);
 	else
 		timeout_stop(&upstream->timeout);
 }
@@ -644,8 +348,10 @@ upstream_become_raw(struct upstream *upstream)
 	upstream->state = UPSTREAM_BODY;
 	upstream->idle_list = upstream->exchange->local->tunnel;
 	h1_body_start(&upstream->body, BODY_UNTIL_CLOSE, 0);
-	touch_timeout(upstream);
+	upstream_touch_timeout(upstream);
 }
+
+/* --- release --------------------------------------------------------------- */
 
 static void
 become_idle(struct upstream *upstream)
@@ -673,7 +379,7 @@ upstream_release(struct upstream *upstream)
 
 	upstream->exchange->upstream = NULL;
 	upstream->exchange = NULL;
-	give_in(upstream);
+	upstream_give_in(upstream);
 	if (!upstream->is_keep_alive || conn_is_blocked(&upstream->conn) ||
 		pool->shard->is_draining || pool->n_idle >= pool->max_idle ||
 		!address_equal(&upstream->address, &pool->address)) {
@@ -696,44 +402,13 @@ void
 upstream_revive(struct upstream *upstream)
 {
 	conn_set_reading(&upstream->conn, true);
-	receive(upstream);
-}
-
-/* Has the response at the buffer's front come to its end there? */
-static bool
-is_whole(struct upstream *upstream)
-{
-	struct message *response = &upstream->pool->shard->response;
-	struct h1_limits limits = {UINT32_MAX, 0, MESSAGE_FIELDS_MAX};
-	struct buffer *in = upstream->in;
-	struct slice trailers;
-	size_t scanned = 0;
-	size_t head_len;
-	size_t consumed;
-	size_t produced;
-
-	if (in == NULL ||
-		h1_find_end(in->data + in->start, buffer_len(in),
-			buffer_len(in), &scanned, &head_len) != H1_OK ||
-		h1_parse_response(in->data + in->start, head_len, &limits,
-			(enum http_method)upstream->exchange->request.method,
-			response, NULL) != H1_OK)
-		return false;
-	upstream->is_keep_alive = response->keep_alive &&
-				  response->body != BODY_UNTIL_CLOSE;
-	h1_body_start(&upstream->body, response->body,
-		response->content_length);
-	return h1_body_decode(&upstream->body,
-		       in->data + in->start + head_len,
-		       buffer_len(in) - head_len, &consumed, &produced,
-		       &trailers) == H1_OK &&
-	       head_len + consumed == buffer_len(in);
+	upstream_receive(upstream);
 }
 
 void
 upstream_discard(struct upstream *upstream)
 {
-	if (is_whole(upstream))
+	if (upstream_is_whole(upstream))
 		upstream_release(upstream);
 	else
 		upstream_cancel(upstream);

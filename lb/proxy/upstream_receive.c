@@ -1,0 +1,323 @@
+#include "proxy/upstream_private.h"
+
+#include "base/clock.h"
+#include "http/h1_parse.h"
+#include "proxy/upstream_pool.h"
+
+/* What is left of a body from which on it is spliced: below, two more calls and
+ * a pipe cost more than the copy. */
+#define SPLICE_MIN (64 * 1024)
+
+/*
+ * The exchange took all that was delivered. It may have released this
+ * connection, which may even be busy with another exchange by now; a buffer
+ * that is here and empty is this call's in any case.
+ */
+static void
+after_delivery(struct upstream *upstream)
+{
+	struct buffer *in = upstream->in;
+
+	if (in == NULL)
+		return;
+	if (buffer_len(in) == 0)
+		upstream_give_in(upstream);
+	else
+		buffer_compact(in, 0);
+}
+
+/* How long the endpoint says that it keeps an idle connection, less a margin
+ * for the way there; UINT64_MAX if it doesn't say. */
+static uint64_t
+announced_idle_ns(const struct message *response)
+{
+	struct slice rest = message_find(response, FIELD_KEEP_ALIVE);
+	struct slice name = SLICE("timeout=");
+	uint64_t seconds = 0;
+	size_t i;
+
+	while (rest.len > name.len && !slice_starts_with(rest, name)) {
+		rest.ptr++;
+		rest.len--;
+	}
+	if (rest.len <= name.len)
+		return UINT64_MAX;
+	for (i = name.len; i < rest.len && i < name.len + 6; i++) {
+		if (rest.ptr[i] < '0' || rest.ptr[i] > '9')
+			break;
+		seconds = seconds * 10 + (uint64_t)(rest.ptr[i] - '0');
+	}
+	if (seconds <= 1)
+		return CLOCK_NS_PER_S / 2;
+	return (seconds - 1) * CLOCK_NS_PER_S;
+}
+
+static void
+deliver_response(struct upstream *upstream, const struct message *response)
+{
+	struct buffer *in = upstream->in;
+	struct slice trailers = SLICE_NONE;
+	struct slice data;
+	enum h1_result result;
+	size_t consumed;
+	size_t produced;
+
+	upstream->is_keep_alive =
+		response->keep_alive && response->body != BODY_UNTIL_CLOSE;
+	if (message_has(response, FIELD_KEEP_ALIVE))
+		upstream->announced_idle_ns = announced_idle_ns(response);
+	h1_body_start(
+		&upstream->body, response->body, response->content_length);
+	data.ptr = in->data + in->start;
+	result = h1_body_decode(&upstream->body, in->data + in->start,
+		buffer_len(in), &consumed, &produced, &trailers);
+	if (result != H1_OK && result != H1_PARTIAL) {
+		upstream_fail(upstream, METER_ERROR_BAD_RESPONSE);
+		return;
+	}
+	in->start += (uint32_t)consumed;
+	data.len = produced;
+	upstream->state = UPSTREAM_BODY;
+	upstream->idle_list = upstream->exchange->local->response_idle;
+	upstream_touch_timeout(upstream);
+	if (result == H1_OK && buffer_len(in) > 0)
+		upstream->is_keep_alive = false;
+	exchange_on_response(
+		upstream->exchange, response, data, trailers, result == H1_OK);
+}
+
+static void
+weigh_response(struct upstream *upstream, const struct message *response)
+{
+	struct exchange *exchange = upstream->exchange;
+
+	switch (exchange_weigh(exchange, response)) {
+	case VERDICT_PASS_ON:
+		upstream->in->start += response->head_len;
+		deliver_response(upstream, response);
+		break;
+	case VERDICT_HOLD:
+		exchange_ask_other(exchange);
+		break;
+	case VERDICT_REFUSE:
+		exchange_settle(exchange);
+		break;
+	}
+}
+
+/* 1xx: the real one is still to come, but for 101. */
+static void
+deliver_interim(struct upstream *upstream, const struct message *response)
+{
+	struct buffer *in = upstream->in;
+	struct slice rest = SLICE_NONE;
+
+	if (response->status == 101) {
+		rest = (struct slice){in->data + in->start, buffer_len(in)};
+		in->start = in->end;
+	}
+	exchange_on_response(
+		upstream->exchange, response, rest, SLICE_NONE, false);
+}
+
+/* True if another head may be in the buffer. */
+static bool
+receive_head(struct upstream *upstream)
+{
+	struct shard *shard = upstream->pool->shard;
+	struct exchange *exchange = upstream->exchange;
+	const struct config_limits *config = &exchange->service->config->limits;
+	struct h1_limits limits = {
+		.head = (uint32_t)config->head,
+		.target = 0,
+		.fields = (uint32_t)config->fields,
+	};
+	struct buffer *in = upstream->in;
+	const char *head = in->data + in->start;
+	size_t head_len = 0;
+	enum h1_result result;
+
+	result = h1_find_end(head, buffer_len(in), limits.head,
+		&upstream->scanned, &head_len);
+	if (result == H1_PARTIAL)
+		return false;
+	if (result == H1_OK)
+		result = h1_parse_response(head, head_len, &limits,
+			exchange->request.method, &shard->response, NULL);
+	if (result != H1_OK) {
+		upstream_fail(upstream, METER_ERROR_BAD_RESPONSE);
+		return false;
+	}
+	upstream->scanned = 0;
+	if (shard->response.status >= 200) {
+		weigh_response(upstream, &shard->response);
+		return false;
+	}
+	in->start += (uint32_t)head_len;
+	deliver_interim(upstream, &shard->response);
+	return upstream->state == UPSTREAM_HEAD && buffer_len(in) > 0;
+}
+
+static void
+receive_body(struct upstream *upstream)
+{
+	struct buffer *in = upstream->in;
+	struct slice trailers = SLICE_NONE;
+	struct slice data;
+	enum h1_result result;
+	size_t consumed;
+	size_t produced;
+
+	data.ptr = in->data + in->start;
+	result = h1_body_decode(&upstream->body, in->data + in->start,
+		buffer_len(in), &consumed, &produced, &trailers);
+	if (result != H1_OK && result != H1_PARTIAL) {
+		upstream_fail(upstream, METER_ERROR_BAD_RESPONSE);
+		return;
+	}
+	in->start += (uint32_t)consumed;
+	data.len = produced;
+	upstream_touch_timeout(upstream);
+	if (result == H1_OK && buffer_len(in) > 0)
+		upstream->is_keep_alive = false;
+	if (data.len > 0 || result == H1_OK)
+		exchange_on_response_body(
+			upstream->exchange, data, trailers, result == H1_OK);
+}
+
+void
+upstream_receive(struct upstream *upstream)
+{
+	upstream->has_response_bytes = true;
+	if (upstream->state == UPSTREAM_HEAD) {
+		while (receive_head(upstream))
+			continue;
+	} else {
+		receive_body(upstream);
+	}
+	after_delivery(upstream);
+}
+
+/* Is so much of the body to come that it should pass unread? Only where it has
+ * a length is the framing the same on both sides. */
+static bool
+may_splice(const struct upstream *upstream)
+{
+	return upstream->state == UPSTREAM_BODY && upstream->in == NULL &&
+	       upstream->body.kind == BODY_LENGTH &&
+	       upstream->body.remaining >= SPLICE_MIN;
+}
+
+/* False if there is no pipe. */
+static bool
+splice_body(struct upstream *upstream)
+{
+	struct pipe *pipe = exchange_response_pipe(upstream->exchange);
+	struct h1_body *body = &upstream->body;
+	size_t max = PIPE_SIZE;
+	long n;
+
+	if (pipe == NULL)
+		return false;
+	if (body->remaining < max)
+		max = (size_t)body->remaining;
+	n = pipe_fill(pipe, upstream->conn.transport.fd, max);
+	if (n == TRANSPORT_AGAIN)
+		return true;
+	if (n <= 0) {
+		upstream_fail(upstream, METER_ERROR_TRUNCATED);
+		return true;
+	}
+	body->remaining -= (uint64_t)n;
+	upstream_touch_timeout(upstream);
+	exchange_on_response_pipe(
+		upstream->exchange, (size_t)n, body->remaining == 0);
+	return true;
+}
+
+static void
+on_eof(struct upstream *upstream)
+{
+	if (upstream->state == UPSTREAM_HEAD) {
+		upstream_fail(upstream, METER_ERROR_RESET);
+	} else if (upstream->is_raw) {
+		conn_set_reading(&upstream->conn, false);
+		exchange_on_response_body(
+			upstream->exchange, SLICE_NONE, SLICE_NONE, true);
+	} else if (upstream->body.kind == BODY_UNTIL_CLOSE &&
+		   !upstream->has_failed_send) {
+		upstream->is_keep_alive = false;
+		exchange_on_response_body(
+			upstream->exchange, SLICE_NONE, SLICE_NONE, true);
+	} else {
+		upstream_fail(upstream, METER_ERROR_TRUNCATED);
+	}
+}
+
+void
+upstream_on_readable(struct upstream *upstream)
+{
+	struct shard *shard = upstream->pool->shard;
+	struct buffer *in;
+	ssize_t n;
+
+	if (upstream->state == UPSTREAM_IDLE) {
+		/* Its end, or bytes that nobody asked for. */
+		upstream_close(upstream);
+		return;
+	}
+	if (may_splice(upstream) && splice_body(upstream))
+		return;
+	if (upstream->in == NULL)
+		upstream->in = buffer_take(&shard->buffers);
+	in = upstream->in;
+	if (in == NULL) {
+		upstream_fail(upstream, METER_ERROR_OVERLOAD);
+		return;
+	}
+	n = transport_read(
+		&upstream->conn.transport, in->data + in->end, buffer_room(in));
+	if (n > 0) {
+		in->end += (uint32_t)n;
+		upstream_receive(upstream);
+		return;
+	}
+	if (buffer_len(in) == 0)
+		upstream_give_in(upstream);
+	if (n == 0)
+		on_eof(upstream);
+	else if (n == TRANSPORT_FAILED)
+		upstream_fail(upstream, upstream->state == UPSTREAM_HEAD
+						? METER_ERROR_RESET
+						: METER_ERROR_TRUNCATED);
+}
+
+/* Has the response at the buffer's front come to its end there? */
+bool
+upstream_is_whole(struct upstream *upstream)
+{
+	struct message *response = &upstream->pool->shard->response;
+	struct h1_limits limits = {UINT32_MAX, 0, MESSAGE_FIELDS_MAX};
+	struct buffer *in = upstream->in;
+	struct slice trailers;
+	size_t scanned = 0;
+	size_t head_len;
+	size_t consumed;
+	size_t produced;
+
+	if (in == NULL ||
+		h1_find_end(in->data + in->start, buffer_len(in),
+			buffer_len(in), &scanned, &head_len) != H1_OK ||
+		h1_parse_response(in->data + in->start, head_len, &limits,
+			(enum http_method)upstream->exchange->request.method,
+			response, NULL) != H1_OK)
+		return false;
+	upstream->is_keep_alive =
+		response->keep_alive && response->body != BODY_UNTIL_CLOSE;
+	h1_body_start(
+		&upstream->body, response->body, response->content_length);
+	return h1_body_decode(&upstream->body, in->data + in->start + head_len,
+		       buffer_len(in) - head_len, &consumed, &produced,
+		       &trailers) == H1_OK &&
+	       head_len + consumed == buffer_len(in);
+}
