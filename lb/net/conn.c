@@ -11,6 +11,7 @@ watch(struct conn *conn, short what)
 {
 	struct event *event = &conn->event;
 
+	conn->is_watched = true;
 	event_del(event);
 	event_assign(event, event_get_base(event), conn->transport.fd, what,
 		event_get_callback(event), event_get_callback_arg(event));
@@ -33,7 +34,7 @@ update(struct conn *conn)
 
 bool
 conn_open(struct conn *conn, struct event_base *base, int fd,
-	bool is_connecting, conn_event_fn *on_event, void *arg)
+	enum conn_start start, conn_event_fn *on_event, void *arg)
 {
 	short what = EV_READ | EV_PERSIST;
 
@@ -42,10 +43,21 @@ conn_open(struct conn *conn, struct event_base *base, int fd,
 	conn->out = NULL;
 	conn->pipe = NULL;
 	conn->is_reading = true;
-	if (is_connecting)
+	conn->is_watched = start != CONN_UNWATCHED;
+	if (start == CONN_CONNECTING)
 		what |= EV_WRITE;
-	return event_assign(&conn->event, base, fd, what, on_event, arg) == 0 &&
-	       event_add(&conn->event, NULL) == 0;
+	if (event_assign(&conn->event, base, fd, what, on_event, arg) != 0)
+		return false;
+	return !conn->is_watched || event_add(&conn->event, NULL) == 0;
+}
+
+bool
+conn_watch(struct conn *conn)
+{
+	if (conn->is_watched)
+		return true;
+	conn->is_watched = true;
+	return event_add(&conn->event, NULL) == 0;
 }
 
 static void
@@ -144,8 +156,8 @@ keep_more(struct conn *conn, struct pool *buffers, const struct iovec *iov,
 }
 
 enum conn_result
-conn_send(struct conn *conn, struct pool *buffers, const struct iovec *iov,
-	int n)
+conn_send(
+	struct conn *conn, struct pool *buffers, const struct iovec *iov, int n)
 {
 	size_t total = 0;
 	ssize_t sent;

@@ -22,22 +22,32 @@ struct conn {
 	struct event event;
 	struct transport transport;
 	struct buffer *out; /* NULL: nothing owed */
-	struct pipe *pipe;  /* owed behind out; its sender's. Or NULL */
+	struct pipe *pipe; /* owed behind out; its sender's. Or NULL */
 	bool is_reading;
+	bool is_watched; /* the event is where the loop sees it */
+};
+
+enum conn_start {
+	CONN_ESTABLISHED,
+	CONN_CONNECTING, /* waits for writability as well */
+	CONN_UNWATCHED, /* until conn_watch(): costs no system call yet */
 };
 
 enum conn_result {
-	CONN_SENT,    /* all of it */
+	CONN_SENT, /* all of it */
 	CONN_BLOCKED, /* the rest is kept; wait for the flush */
-	CONN_FAILED,  /* close it */
+	CONN_FAILED, /* close it */
 };
 
 typedef void conn_event_fn(evutil_socket_t fd, short what, void *arg);
 
-/* Starts to read, and to wait for writability where is_connecting. False if
- * memory is out: the descriptor is still the caller's then. */
+/* Starts to read. False if memory is out: the descriptor is still the caller's
+ * then. */
 bool conn_open(struct conn *conn, struct event_base *base, int fd,
-	bool is_connecting, conn_event_fn *on_event, void *arg);
+	enum conn_start start, conn_event_fn *on_event, void *arg);
+/* From here on its events come, if they didn't before. False if memory is
+ * out. */
+bool conn_watch(struct conn *conn) __attribute__((warn_unused_result));
 /* Closes the socket; owed bytes are lost. */
 void conn_close(struct conn *conn, struct pool *buffers);
 /* The same with a reset. */

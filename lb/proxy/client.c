@@ -6,6 +6,13 @@
 
 #include "proxy/client_private.h"
 
+/*
+ * A client that sends its request along with its connection isn't watched at
+ * once: if its answer is there in a moment and the connection ends with it, the
+ * event loop never hears of it, which saves two system calls. That it goes away
+ * meanwhile is seen when the moment is over.
+ */
+
 /* What is thrown away of a refused request, at most, before the close. */
 #define LINGER_READS_MAX 64
 
@@ -71,7 +78,9 @@ waiting_list(const struct client *client, enum client_waiting waiting)
 		return view->client_half_closed;
 	case WAITING_TO_LINGER:
 		return view->client_linger;
-	case WAITING_FOR_SLICE_NONE:
+	case WAITING_TO_WATCH:
+		return view->client_unwatched;
+	case WAITING_FOR_NOTHING:
 		break;
 	}
 	return NULL;
@@ -97,7 +106,7 @@ static void
 note_progress(struct client *client, enum client_waiting waiting)
 {
 	if (client->waiting == waiting)
-		client->waiting = WAITING_FOR_SLICE_NONE;
+		client->waiting = WAITING_FOR_NOTHING;
 }
 
 /*
@@ -114,6 +123,8 @@ linger(struct client *client)
 	transport_shutdown(&client->conn.transport);
 	conn_set_reading(&client->conn, true);
 	client_wait_for(client, WAITING_TO_LINGER);
+	if (!conn_watch(&client->conn))
+		client_close(client, CLIENT_CLOSE);
 }
 
 static void
@@ -135,16 +146,18 @@ exchange_waits_for(const struct client *client)
 	const struct exchange *exchange = client->exchange;
 
 	if (client->is_raw)
-		return WAITING_FOR_SLICE_NONE;
+		return WAITING_FOR_NOTHING;
 	if (client->has_eof)
 		return exchange->state < EXCHANGE_RESPONDING
 			       ? WAITING_FOR_ANSWER
-			       : WAITING_FOR_SLICE_NONE;
+			       : WAITING_FOR_NOTHING;
 	/* A client that waits for a 100 owes nothing yet. */
 	if (!client->is_body_done && exchange->body.len == 0 &&
 		!exchange->sends_continue)
 		return WAITING_FOR_BODY;
-	return WAITING_FOR_SLICE_NONE;
+	if (!client->conn.is_watched && client->is_body_done)
+		return WAITING_TO_WATCH;
+	return WAITING_FOR_NOTHING;
 }
 
 static void
@@ -184,6 +197,15 @@ make_room(struct client *client)
 	client->in = grown;
 }
 
+static void
+on_lost(struct client *client)
+{
+	if (client->exchange != NULL)
+		exchange_abort(client->exchange);
+	else
+		client_close(client, CLIENT_CLOSE);
+}
+
 /* Buffer, reading and deadline as the state wants them. */
 static void
 settle(struct client *client)
@@ -204,6 +226,8 @@ settle(struct client *client)
 			!client->is_closing &&
 				(client->in == NULL ||
 					buffer_room(client->in) > 0));
+	if (client->waiting != WAITING_TO_WATCH && !conn_watch(&client->conn))
+		on_lost(client);
 }
 
 static bool
@@ -245,15 +269,6 @@ client_advance(struct client *client)
 }
 
 /* --- events ---------------------------------------------------------------- */
-
-static void
-on_lost(struct client *client)
-{
-	if (client->exchange != NULL)
-		exchange_abort(client->exchange);
-	else
-		client_close(client, CLIENT_CLOSE);
-}
 
 /* What it means is found out when all that came before has been handed on. */
 static void
@@ -349,10 +364,14 @@ client_expired(struct timeout *timeout)
 {
 	struct client *client = list_entry(timeout, struct client, timeout);
 	struct exchange *exchange = client->exchange;
+	bool is_to_watch = client->waiting == WAITING_TO_WATCH;
 
 	shard_touch_clock(client->shard);
-	client->waiting = WAITING_FOR_SLICE_NONE;
-	if (client->state == CLIENT_HEAD) {
+	client->waiting = WAITING_FOR_NOTHING;
+	if (is_to_watch) {
+		if (!conn_watch(&client->conn))
+			on_lost(client);
+	} else if (client->state == CLIENT_HEAD) {
 		client_refuse(client, 408, "head not received in time");
 		client_advance(client);
 	} else if (exchange == NULL) {
@@ -378,8 +397,8 @@ client_accept(struct shard *shard, int fd, const struct address *peer)
 	client->peer = *peer;
 	client->is_body_done = true;
 	timeout_init(&client->timeout);
-	if (!conn_open(&client->conn, shard->worker.base, fd, false, on_event,
-		    client)) {
+	if (!conn_open(&client->conn, shard->worker.base, fd, CONN_UNWATCHED,
+		    on_event, client)) {
 		close(fd);
 		free(client);
 		return;

@@ -24,13 +24,14 @@ enum client_state {
 /* What the deadline is for: it is set when that changes, and when there is
  * progress; never because of something else. */
 enum client_waiting {
-	WAITING_FOR_SLICE_NONE,
+	WAITING_FOR_NOTHING,
 	WAITING_FOR_REQUEST, /* its first byte */
 	WAITING_FOR_HEAD,    /* its rest, from the first byte on */
 	WAITING_FOR_BODY,    /* more of it */
 	WAITING_FOR_READER,  /* owed bytes are not taken */
 	WAITING_FOR_ANSWER,  /* on behalf of a client that closed its side */
 	WAITING_TO_LINGER,
+	WAITING_TO_WATCH, /* see client.c */
 };
 
 enum client_framing { FRAMING_NONE, FRAMING_PLAIN, FRAMING_CHUNKED };

@@ -50,6 +50,7 @@ struct view {
 	struct timeout_list *client_idle;
 	struct timeout_list *client_half_closed;
 	struct timeout_list *client_linger;
+	struct timeout_list *client_unwatched;
 	struct timeout_list *upstream_idle;
 };
 

@@ -207,8 +207,9 @@ connect_new(struct upstream_pool *pool, struct exchange *exchange)
 	fd = begin_connect(&pool->address, &is_connected);
 	if (fd < 0)
 		goto fail;
-	if (!conn_open(&upstream->conn, shard->worker.base, fd, !is_connected,
-		    on_event, upstream))
+	if (!conn_open(&upstream->conn, shard->worker.base, fd,
+		    is_connected ? CONN_ESTABLISHED : CONN_CONNECTING, on_event,
+		    upstream))
 		goto fail;
 	upstream->pool = pool;
 	upstream->address = pool->address;

@@ -42,7 +42,7 @@ on_event(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-open_pair(bool is_connecting)
+open_pair(enum conn_start start)
 {
 	int size = 4096;
 	int fds[2];
@@ -53,8 +53,7 @@ open_pair(bool is_connecting)
 		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)),
 		0);
 	peer = fds[1];
-	assert_true(
-		conn_open(&conn, base, fds[0], is_connecting, on_event, &conn));
+	assert_true(conn_open(&conn, base, fds[0], start, on_event, &conn));
 }
 
 static int
@@ -73,7 +72,7 @@ set_up(void **state)
 	base = event_base_new();
 	if (base == NULL)
 		return -1;
-	open_pair(false);
+	open_pair(CONN_ESTABLISHED);
 	return 0;
 }
 
@@ -339,7 +338,7 @@ test_connecting_waits_for_writability_once(void **state)
 {
 	conn_close(&conn, &buffers);
 	close(peer);
-	open_pair(true);
+	open_pair(CONN_CONNECTING);
 	assert_true(waits_for(EV_WRITE));
 	turn();
 	assert_int_equal(n_writable, 1);
@@ -380,11 +379,27 @@ test_closing_gives_back_what_is_owed(void **state)
 	assert_int_equal(conn.transport.fd, -1);
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	close(peer);
-	open_pair(false);
+	open_pair(CONN_ESTABLISHED);
 	fill();
 	conn_abort(&conn, &buffers);
 	assert_false(conn_is_blocked(&conn));
 	assert_int_equal(conn.transport.fd, -1);
+}
+
+static void
+test_unwatched_connection_is_silent_until_watched(void **state)
+{
+	(void)state;
+	conn_close(&conn, &buffers);
+	close(peer);
+	open_pair(CONN_UNWATCHED);
+	assert_int_equal(write(peer, "x", 1), 1);
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_int_equal(n_readable, 0);
+	assert_true(conn_watch(&conn));
+	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+	assert_int_equal(n_readable, 1);
+	assert_true(conn_watch(&conn));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -393,6 +408,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(test_unwatched_connection_is_silent_until_watched),
 		TEST(test_what_fits_is_sent_at_once),
 		TEST(test_rest_of_a_short_write_follows_in_order),
 		TEST(test_write_cut_in_its_last_piece_follows_in_order),
