@@ -7,14 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
-
-/*
- * A change is made in this order: what a version becomes once it is no longer
- * active is stored first, then the record, then the cell. As long as a worker
- * reads the old cell, the version is active by the old record; from the new cell
- * on it is what was stored. A candidate's stored standing is assets only while
- * it runs, so that the one store of a rollback says everything.
- */
+#include "release/release_change.h"
 
 static const char *const standing_names[] = {
 	[STANDING_IDLE] = "idle",
@@ -54,18 +47,27 @@ release_is_name(const char *name)
 	return len >= 1 && len <= RELEASE_NAME_MAX && name[len] == '\0';
 }
 
-static void
-copy_name(char out[RELEASE_NAME_MAX + 1], const char *name)
+void
+release_copy_name(char out[RELEASE_NAME_MAX + 1], const char *name)
 {
 	assert(strlen(name) <= RELEASE_NAME_MAX);
 	strcpy(out, name);
 }
 
 void
+release_unit_init(
+	struct release_unit *unit, const char *name, uint32_t *last_generation)
+{
+	memset(unit, 0, sizeof(*unit));
+	release_copy_name(unit->name, name);
+	unit->last_generation = last_generation;
+}
+
+void
 release_init(struct release *release, const char *service)
 {
 	memset(release, 0, sizeof(*release));
-	copy_name(release->service, service);
+	release_copy_name(release->service, service);
 }
 
 void
@@ -89,18 +91,6 @@ release_free(struct release *release)
 	atomic_store(&release->record, NULL);
 }
 
-static struct release_version *
-find_version(const struct release *release, const char *name)
-{
-	struct release_version *version;
-
-	for (version = release->versions; version != NULL;
-		version = version->next)
-		if (strcmp(version->name, name) == 0)
-			return version;
-	return NULL;
-}
-
 struct release_version *
 release_version_by_name(struct release *release, const char *name)
 {
@@ -111,251 +101,10 @@ release_version_by_name(struct release *release, const char *name)
 		if (strcmp((*end)->name, name) == 0)
 			return *end;
 	version = memory_zalloc(sizeof(*version));
-	copy_name(version->name, name);
+	release_copy_name(version->name, name);
 	atomic_init(&version->standing, STANDING_IDLE);
 	*end = version;
 	return version;
-}
-
-/* --- what is now, seen from the control thread ----------------------------- */
-
-/* The same as a worker sees, the record's versions not const. */
-struct present {
-	struct release_cell cell;
-	const struct release_record *record;
-	struct release_version *stable;
-	struct release_version *candidate; /* NULL unless a release runs */
-};
-
-static struct present
-look(const struct release *release)
-{
-	struct present now;
-
-	now.record = release_read(release, &now.cell);
-	now.stable = find_version(release, now.record->stable->name);
-	now.candidate = NULL;
-	if (now.cell.state != RELEASE_NONE)
-		now.candidate =
-			find_version(release, now.record->candidate->name);
-	return now;
-}
-
-static void
-set_standing(struct release_version *version, enum release_standing standing,
-	uint64_t until_wall_ns)
-{
-	version->until_wall_ns = until_wall_ns;
-	atomic_store_explicit(
-		&version->standing, (uint8_t)standing, memory_order_release);
-}
-
-static void
-publish_record(struct release *release, uint32_t generation, uint64_t seed,
-	const struct release_version *stable,
-	const struct release_version *candidate)
-{
-	struct release_record *record = memory_zalloc(sizeof(*record));
-
-	record->generation = generation;
-	record->seed = seed;
-	record->stable = stable;
-	record->candidate = candidate;
-	record->previous =
-		atomic_load_explicit(&release->record, memory_order_relaxed);
-	atomic_store_explicit(&release->record, record, memory_order_release);
-}
-
-static void
-publish_cell(struct release *release, struct release_cell cell)
-{
-	uint64_t old =
-		atomic_load_explicit(&release->cell, memory_order_relaxed);
-
-	cell.epoch = release_cell_unpack(old).epoch;
-	if (release_cell_pack(cell) == old)
-		return;
-	cell.epoch++;
-	atomic_store_explicit(
-		&release->cell, release_cell_pack(cell), memory_order_release);
-}
-
-/* --- the four changes ------------------------------------------------------ */
-
-static void
-begin(struct release *release, struct release_version *candidate,
-	uint16_t share_bp, uint64_t seed)
-{
-	struct present now = look(release);
-	uint32_t generation = now.cell.generation + 1;
-
-	publish_record(release, generation, seed, now.stable, candidate);
-	publish_cell(release, (struct release_cell){.generation = generation,
-				      .share_bp = share_bp,
-				      .state = RELEASE_RUNNING});
-	set_standing(candidate, STANDING_ASSETS_ONLY, 0);
-}
-
-static void
-roll_back(struct release *release, uint64_t now_wall_ns)
-{
-	struct present now = look(release);
-
-	publish_cell(release,
-		(struct release_cell){.generation = now.cell.generation,
-			.state = RELEASE_NONE});
-	set_standing(now.candidate, STANDING_ASSETS_ONLY,
-		now_wall_ns + release->rescue_for_ns);
-}
-
-/* Makes a version stable and ends the release, if it runs. */
-static void
-move_stable(struct release *release, struct release_version *stable,
-	uint64_t now_wall_ns)
-{
-	struct present now = look(release);
-	uint32_t generation = now.cell.generation + 1;
-
-	if (now.candidate != NULL && now.candidate != stable)
-		roll_back(release, now_wall_ns);
-	set_standing(
-		now.stable, STANDING_DRAINING, now_wall_ns + release->drain_ns);
-	publish_record(release, generation, now.record->seed, stable, NULL);
-	publish_cell(release, (struct release_cell){.generation = generation,
-				      .state = RELEASE_NONE});
-	set_standing(stable, STANDING_IDLE, 0);
-}
-
-/* --- config and state ------------------------------------------------------ */
-
-__attribute__((format(printf, 2, 3))) static void
-add_note(struct error *note, const char *format, ...)
-{
-	size_t used;
-	va_list args;
-
-	if (note == NULL)
-		return;
-	used = strlen(note->message);
-	if (used > 0 && used + 2 < sizeof(note->message)) {
-		memcpy(note->message + used, "; ", 3);
-		used += 2;
-	}
-	va_start(args, format);
-	vsnprintf(note->message + used, sizeof(note->message) - used, format,
-		args);
-	va_end(args);
-}
-
-static void
-restore(struct release *release, const struct release_saved *saved)
-{
-	struct release_version *stable, *candidate = NULL;
-
-	for (size_t i = 0; i < saved->n_versions; i++) {
-		const struct release_saved_version *from = &saved->versions[i];
-		struct release_version *version =
-			release_version_by_name(release, from->name);
-
-		set_standing(version, from->standing, from->until_wall_ns);
-	}
-	stable = release_version_by_name(release, saved->stable);
-	set_standing(stable, STANDING_IDLE, 0);
-	if (saved->is_running) {
-		candidate = release_version_by_name(release, saved->candidate);
-		set_standing(candidate, STANDING_ASSETS_ONLY, 0);
-	}
-	publish_record(
-		release, saved->generation, saved->seed, stable, candidate);
-	atomic_store_explicit(&release->cell,
-		release_cell_pack((struct release_cell){
-			.generation = saved->generation,
-			.epoch = saved->epoch,
-			.share_bp = saved->is_running ? saved->share_bp : 0,
-			.state = saved->is_running ? RELEASE_RUNNING
-						   : RELEASE_NONE,
-		}),
-		memory_order_release);
-	copy_name(release->config_stable, saved->config_stable);
-}
-
-static void
-begin_from_config(struct release *release, const struct release_config *config)
-{
-	publish_record(release, 0, 0,
-		release_version_by_name(release, config->stable), NULL);
-	copy_name(release->config_stable, config->stable);
-}
-
-static void
-mark_configured(struct release *release, const struct release_config *config)
-{
-	struct release_version *version;
-
-	for (version = release->versions; version != NULL;
-		version = version->next)
-		version->is_configured = false;
-	for (size_t i = 0; i < config->n_versions; i++)
-		release_version_by_name(release, config->versions[i])
-			->is_configured = true;
-}
-
-/* Ends what the config's words leave no room for. */
-static void
-merge(struct release *release, const struct release_config *config,
-	uint64_t now_wall_ns, struct error *note)
-{
-	struct present now = look(release);
-	struct release_version *word =
-		release_version_by_name(release, config->stable);
-	bool is_word_new = strcmp(release->config_stable, config->stable) != 0;
-
-	if (now.stable != word && (is_word_new || !now.stable->is_configured)) {
-		if (is_word_new)
-			add_note(note,
-				"%s is stable now, as the config has "
-				"been changed to say; it was %s",
-				word->name, now.stable->name);
-		else
-			add_note(note,
-				"%s is stable now, by the config: %s, "
-				"which was, is no longer configured",
-				word->name, now.stable->name);
-		if (now.candidate == word)
-			add_note(note, "that completes its release");
-		else if (now.candidate != NULL)
-			add_note(note, "the release of %s is rolled back",
-				now.candidate->name);
-		move_stable(release, word, now_wall_ns);
-	} else if (now.candidate != NULL && !now.candidate->is_configured) {
-		add_note(note,
-			"the release of %s is rolled back: "
-			"it is no longer configured",
-			now.candidate->name);
-		roll_back(release, now_wall_ns);
-	}
-	copy_name(release->config_stable, config->stable);
-}
-
-void
-release_adopt(struct release *release, const struct release_config *config,
-	const struct release_saved *saved, uint64_t now_wall_ns,
-	struct error *note)
-{
-	if (note != NULL)
-		note->message[0] = '\0';
-	release->drain_ns = config->drain_ns;
-	release->rescue_for_ns = config->rescue_for_ns;
-	mark_configured(release, config);
-	if (atomic_load_explicit(&release->record, memory_order_relaxed) ==
-		NULL) {
-		if (saved != NULL)
-			restore(release, saved);
-		else
-			begin_from_config(release, config);
-	}
-	merge(release, config, now_wall_ns, note);
-	(void)release_expire(release, now_wall_ns);
 }
 
 /* --- the operator's words -------------------------------------------------- */
@@ -382,14 +131,34 @@ check_share(uint16_t share_bp, struct error *error)
 	return false;
 }
 
-static bool
-check_running(const struct release *release, const struct present *now,
-	struct error *error)
+/* "v1", or "entry v1, page v3". */
+static void
+name_stables(const struct release_unit *unit, char *out, size_t size)
 {
-	if (now->candidate != NULL)
+	const struct release *member;
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (member = unit->members; member != NULL && used < size;
+		member = member->next_member)
+		used += (size_t)snprintf(out + used, size - used, "%s%s%s%s",
+			used > 0 ? ", " : "",
+			unit->members->next_member != NULL ? member->service
+							   : "",
+			unit->members->next_member != NULL ? " " : "",
+			release_look(member).stable->name);
+}
+
+bool
+release_check_running(const struct release_unit *unit, struct error *error)
+{
+	char stables[400];
+
+	if (release_unit_is_running(unit))
 		return true;
-	error_set(error, "no release of service %s is running; %s is stable",
-		release->service, now->stable->name);
+	name_stables(unit, stables, sizeof(stables));
+	error_set(error, "no release of %s is running; stable: %s", unit->name,
+		stables);
 	return false;
 }
 
@@ -417,7 +186,7 @@ refuse_unknown(
 
 /* The configured version of that name; NULL if it can't be released. */
 static struct release_version *
-find_candidate(const struct release *release, const struct present *now,
+find_candidate(const struct release *release, const struct release_present *now,
 	const char *name, struct error *error)
 {
 	struct release_version *version;
@@ -430,7 +199,7 @@ find_candidate(const struct release *release, const struct present *now,
 			RELEASE_NAME_MAX);
 		return NULL;
 	}
-	version = find_version(release, name);
+	version = release_find_version(release, name);
 	if (version == NULL || !version->is_configured) {
 		refuse_unknown(release, name, error);
 		return NULL;
@@ -454,153 +223,65 @@ find_candidate(const struct release *release, const struct present *now,
 }
 
 bool
-release_start(struct release *release, const char *candidate, uint16_t share_bp,
-	uint64_t seed, uint64_t now_wall_ns, struct error *error)
+release_check_start(const struct release_unit *unit,
+	const struct release_choice *choices, size_t n_choices,
+	uint16_t share_bp, struct error *error)
 {
-	struct present now = look(release);
-	struct release_version *version;
+	for (size_t i = 0; i < n_choices; i++) {
+		const struct release *release = choices[i].release;
+		struct release_present now = release_look(release);
 
-	version = find_candidate(release, &now, candidate, error);
-	if (version == NULL || !check_share(share_bp, error))
+		assert(release->own_unit == unit);
+		if (find_candidate(release, &now, choices[i].candidate,
+			    error) == NULL)
+			return false;
+	}
+	return check_share(share_bp, error);
+}
+
+bool
+release_start(struct release_unit *unit, const struct release_choice *choices,
+	size_t n_choices, uint16_t share_bp, uint64_t seed,
+	uint64_t now_wall_ns, struct error *error)
+{
+	if (!release_check_start(unit, choices, n_choices, share_bp, error))
 		return false;
-	if (now.candidate != NULL)
-		roll_back(release, now_wall_ns);
-	begin(release, version, share_bp, seed);
+	if (release_unit_is_running(unit))
+		release_change_roll_back(unit, now_wall_ns);
+	release_change_begin(unit, choices, n_choices, share_bp, seed);
 	return true;
 }
 
 bool
 release_set_share(
-	struct release *release, uint16_t share_bp, struct error *error)
+	struct release_unit *unit, uint16_t share_bp, struct error *error)
 {
-	struct present now = look(release);
+	struct release_cell cell = release_unit_cell(unit);
 
-	if (!check_running(release, &now, error) ||
+	if (!release_check_running(unit, error) ||
 		!check_share(share_bp, error))
 		return false;
-	publish_cell(release,
-		(struct release_cell){.generation = now.cell.generation,
-			.share_bp = share_bp,
-			.state = now.cell.state});
+	cell.share_bp = share_bp;
+	release_publish_cell(unit, cell);
 	return true;
 }
 
 bool
-release_promote(
-	struct release *release, uint64_t now_wall_ns, struct error *error)
+release_promote(struct release_unit *unit, uint64_t now_wall_ns,
+	struct error *error)
 {
-	struct present now = look(release);
-
-	if (!check_running(release, &now, error))
+	if (!release_check_running(unit, error))
 		return false;
-	move_stable(release, now.candidate, now_wall_ns);
+	release_change_promote(unit, now_wall_ns);
 	return true;
 }
 
 bool
-release_rollback(
-	struct release *release, uint64_t now_wall_ns, struct error *error)
+release_rollback(struct release_unit *unit, uint64_t now_wall_ns,
+	struct error *error)
 {
-	struct present now = look(release);
-
-	if (!check_running(release, &now, error))
+	if (!release_check_running(unit, error))
 		return false;
-	roll_back(release, now_wall_ns);
+	release_change_roll_back(unit, now_wall_ns);
 	return true;
-}
-
-/* --- time, and what to keep ------------------------------------------------ */
-
-/* The time at each stage counts from the end of the one before, so that a
- * version whose time ran out while perch was down is not kept for longer. */
-static bool
-expire_version(struct release *release, struct release_version *version,
-	uint64_t now_wall_ns)
-{
-	bool has_changed = false;
-
-	while (version->until_wall_ns <= now_wall_ns) {
-		enum release_standing standing = atomic_load_explicit(
-			&version->standing, memory_order_relaxed);
-
-		if (standing == STANDING_DRAINING) {
-			set_standing(version, STANDING_ASSETS_ONLY,
-				version->until_wall_ns +
-					release->rescue_for_ns);
-		} else if (standing == STANDING_ASSETS_ONLY) {
-			set_standing(version, STANDING_IDLE, 0);
-		} else {
-			break;
-		}
-		has_changed = true;
-	}
-	return has_changed;
-}
-
-bool
-release_expire(struct release *release, uint64_t now_wall_ns)
-{
-	struct present now = look(release);
-	struct release_version *version;
-	bool has_changed = false;
-
-	for (version = release->versions; version != NULL;
-		version = version->next) {
-		if (version == now.stable || version == now.candidate)
-			continue;
-		if (expire_version(release, version, now_wall_ns))
-			has_changed = true;
-	}
-	return has_changed;
-}
-
-static void
-save_versions(const struct release *release, const struct present *now,
-	struct release_saved *out)
-{
-	const struct release_version *version;
-
-	for (version = release->versions; version != NULL;
-		version = version->next) {
-		struct release_saved_version *saved;
-		enum release_standing standing =
-			release_standing_of(version, now->record, &now->cell);
-
-		if (standing != STANDING_DRAINING &&
-			standing != STANDING_ASSETS_ONLY)
-			continue;
-		out->versions = memory_realloc_array(out->versions,
-			out->n_versions + 1, sizeof(*out->versions));
-		saved = &out->versions[out->n_versions++];
-		copy_name(saved->name, version->name);
-		saved->standing = standing;
-		saved->until_wall_ns = version->until_wall_ns;
-	}
-}
-
-void
-release_save(const struct release *release, struct release_saved *out)
-{
-	struct present now = look(release);
-
-	memset(out, 0, sizeof(*out));
-	copy_name(out->service, release->service);
-	copy_name(out->stable, now.stable->name);
-	copy_name(out->config_stable, release->config_stable);
-	if (now.candidate != NULL)
-		copy_name(out->candidate, now.candidate->name);
-	out->generation = now.cell.generation;
-	out->epoch = now.cell.epoch;
-	out->share_bp = now.cell.share_bp;
-	out->is_running = now.candidate != NULL;
-	out->seed = now.record->seed;
-	save_versions(release, &now, out);
-}
-
-void
-release_saved_free(struct release_saved *saved)
-{
-	free(saved->versions);
-	saved->versions = NULL;
-	saved->n_versions = 0;
 }

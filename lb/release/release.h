@@ -1,13 +1,19 @@
 /*
- * release: a service's move from its stable version to a candidate.
+ * release: the move of a service, or of a group of them, from the stable
+ * version to a candidate.
  *
- * Control starts, moves and ends it; workers read it on each request. Two
- * things cross: the cell, one atomic word, and an immutable record for each
- * generation, published before the first cell that names it. So a worker never
- * sees half a change, and a change of share is one store. Versions and records
- * stay until release_free(), so a pointer to one never goes stale. Nothing here
- * reads a clock or does I/O: times (wall clock, ns since 1970) come from the
- * caller.
+ * What moves together is a unit: it has the cell, one atomic word that says the
+ * share for all its services at once. Each service has its part: the versions,
+ * and an immutable record for each generation in which something changed for
+ * it, published before the first cell that counts as far. So a worker never
+ * sees half a change, and a change of share is one store. Generations are
+ * numbered through all units, so that records keep their order when a service
+ * comes to another unit.
+ *
+ * Control starts, moves and ends releases; workers read them on each request.
+ * Versions and records stay until release_free(), so a pointer to one never
+ * goes stale. Nothing here reads a clock or does I/O: times (wall clock, ns
+ * since 1970) come from the caller.
  */
 #ifndef PERCH_RELEASE_RELEASE_H
 #define PERCH_RELEASE_RELEASE_H
@@ -35,6 +41,8 @@ bool release_standing_parse(const char *name, enum release_standing *out);
 
 /* [A-Za-z0-9._-]{1,64}? */
 bool release_is_name(const char *name);
+/* One that is. */
+void release_copy_name(char out[RELEASE_NAME_MAX + 1], const char *name);
 
 struct release_version {
 	char name[RELEASE_NAME_MAX + 1];
@@ -47,13 +55,13 @@ struct release_version {
 	struct release_version *next;
 };
 
-/* Immutable. previous: the generation before, NULL for the first. */
+/* Immutable. previous: an earlier generation's, NULL for the first. */
 struct release_record {
 	uint32_t generation;
 	uint64_t seed;
 	const struct release_version *stable;
-	/* NULL if the generation began without one. Means nothing unless the
-	 * cell's state is running. */
+	/* NULL if this service took no part in that generation's release. Means
+	 * nothing unless the cell's state is running. */
 	const struct release_version *candidate;
 	const struct release_record *previous;
 };
@@ -72,8 +80,17 @@ struct release_cell {
 	enum release_state state;
 };
 
-struct release {
+struct release_unit {
 	_Atomic uint64_t cell;
+	char name[RELEASE_NAME_MAX + 1]; /* the service's or the group's */
+	/* Control only. */
+	uint32_t *last_generation; /* of all units; the caller's */
+	struct release *members;   /* in the order in which they came */
+};
+
+/* A service's part. */
+struct release {
+	_Atomic(const struct release_unit *) unit;
 	_Atomic(const struct release_record *) record; /* the newest */
 	/* Control only. */
 	char service[RELEASE_NAME_MAX + 1];
@@ -81,6 +98,8 @@ struct release {
 	uint64_t drain_ns;
 	uint64_t rescue_for_ns;
 	struct release_version *versions;
+	struct release_unit *own_unit; /* the same as unit, not const */
+	struct release *next_member;
 };
 
 /* What of the config matters here. */
@@ -92,7 +111,7 @@ struct release_config {
 	uint64_t rescue_for_ns; /* then, and after a rollback: assets only */
 };
 
-/* What survives a restart; to and from a file by release/state_file. */
+/* What survives a restart; to and from JSON by release/release_state. */
 struct release_saved_version {
 	char name[RELEASE_NAME_MAX + 1];
 	enum release_standing standing;
@@ -103,11 +122,8 @@ struct release_saved {
 	char service[RELEASE_NAME_MAX + 1];
 	char stable[RELEASE_NAME_MAX + 1];
 	char config_stable[RELEASE_NAME_MAX + 1];
-	char candidate[RELEASE_NAME_MAX + 1]; /* "" unless a release runs */
-	uint32_t generation;
-	uint16_t epoch;
-	uint16_t share_bp;
-	bool is_running;
+	char candidate[RELEASE_NAME_MAX + 1]; /* "" if it takes no part */
+	uint32_t generation; /* of its record */
 	uint64_t seed;
 	struct release_saved_version *versions; /* draining or assets only */
 	size_t n_versions;
@@ -139,15 +155,25 @@ release_cell_unpack(uint64_t packed)
 static inline const struct release_record *
 release_read(const struct release *release, struct release_cell *out)
 {
+	const struct release_unit *unit =
+		atomic_load_explicit(&release->unit, memory_order_acquire);
 	const struct release_record *record;
 
 	*out = release_cell_unpack(
-		atomic_load_explicit(&release->cell, memory_order_acquire));
+		atomic_load_explicit(&unit->cell, memory_order_acquire));
 	record = atomic_load_explicit(&release->record, memory_order_acquire);
 	/* A newer one may have been published since the cell was read. */
-	while (record->generation != out->generation)
+	while (record->generation > out->generation && record->previous != NULL)
 		record = record->previous;
 	return record;
+}
+
+/* The running release's candidate; NULL if there is none. */
+static inline const struct release_version *
+release_candidate(const struct release_record *record,
+	const struct release_cell *cell)
+{
+	return cell->state == RELEASE_RUNNING ? record->candidate : NULL;
 }
 
 /* Where a version stands by what release_read() gave. */
@@ -157,7 +183,7 @@ release_standing_of(const struct release_version *version,
 {
 	if (version == record->stable)
 		return STANDING_ACTIVE;
-	if (cell->state != RELEASE_NONE && version == record->candidate)
+	if (version == release_candidate(record, cell))
 		return STANDING_ACTIVE;
 	return (enum release_standing)atomic_load_explicit(
 		&version->standing, memory_order_acquire);
@@ -165,45 +191,76 @@ release_standing_of(const struct release_version *version,
 
 /* --- the control thread ---------------------------------------------------- */
 
-/* service: a name that release_is_name(). */
+/* Names are such that release_is_name(). last_generation stays the caller's;
+ * all units have the same one. */
+void release_unit_init(struct release_unit *unit, const char *name,
+	uint32_t *last_generation);
 void release_init(struct release *release, const char *service);
 /* When no worker runs any more. */
 void release_free(struct release *release);
+
+/* What was running before a restart, before its services are adopted. */
+void release_unit_restore(struct release_unit *unit, struct release_cell cell);
 
 /* Finds a version or makes it, idle. name must be one that release_is_name(). */
 struct release_version *release_version_by_name(
 	struct release *release, const char *name);
 
 /*
- * Takes a config over, at the start and at each reload. saved: what was
- * running before a restart, or NULL; looked at the first time only. The stable
- * version at hand (saved, promoted) stays, unless the config's word has changed
- * since or it is no longer configured: then the config's becomes stable, and a
- * running release ends. A release whose candidate is no longer configured is
- * rolled back. note says what an operator should know of this; "" if nothing.
+ * Takes a config over, at the start and at each reload. unit: the service's or
+ * its group's; if it had another one, both have their releases rolled back.
+ * saved: what was before a restart, or NULL; looked at the first time only. The
+ * stable version at hand (saved, promoted) stays, unless the config's word has
+ * changed since or it is no longer configured: then the config's becomes
+ * stable, and a running release ends. A release whose candidate is no longer
+ * configured is rolled back. note says what an operator should know of this; ""
+ * if nothing.
  */
-void release_adopt(struct release *release, const struct release_config *config,
-	const struct release_saved *saved, uint64_t now_wall_ns,
-	struct error *note);
+void release_adopt(struct release *release, struct release_unit *unit,
+	const struct release_config *config, const struct release_saved *saved,
+	uint64_t now_wall_ns, struct error *note);
+
+/* The service is no longer configured: a release that it takes part in is
+ * rolled back. False if there was none. */
+bool release_abandon(struct release *release, uint64_t now_wall_ns);
+
+/* Which version is to be whose candidate. */
+struct release_choice {
+	struct release *release; /* one of the unit's */
+	const char *candidate;
+};
 
 /*
- * The operator's (and later the judge's) words. False, with nothing changed,
- * if the word makes no sense now; error says why and what would.
+ * The operator's and the judge's words. False, with nothing changed, if the
+ * word makes no sense now; error says why and what would.
  */
 
-/* Another candidate's running release is rolled back first. seed decides whose
- * turn comes first; a fresh random number. */
-bool release_start(struct release *release, const char *candidate,
+/* A unit's other running release is rolled back first. seed decides whose turn
+ * comes first; a fresh random number. */
+bool release_start(struct release_unit *unit,
+	const struct release_choice *choices, size_t n_choices,
 	uint16_t share_bp, uint64_t seed, uint64_t now_wall_ns,
 	struct error *error) __attribute__((warn_unused_result));
-bool release_set_share(struct release *release, uint16_t share_bp,
+bool release_set_share(struct release_unit *unit, uint16_t share_bp,
 	struct error *error) __attribute__((warn_unused_result));
-/* The candidate becomes stable; the old version drains, then assets only. */
-bool release_promote(struct release *release, uint64_t now_wall_ns,
+/* The candidates become stable; the old versions drain, then assets only. */
+bool release_promote(struct release_unit *unit, uint64_t now_wall_ns,
 	struct error *error) __attribute__((warn_unused_result));
-/* The candidate is assets only at once: pins to it are void. */
-bool release_rollback(struct release *release, uint64_t now_wall_ns,
+/* The candidates are assets only at once: pins to them are void. */
+bool release_rollback(struct release_unit *unit, uint64_t now_wall_ns,
 	struct error *error) __attribute__((warn_unused_result));
+
+/* The checks of release_start() alone, for a word that is written down before
+ * it acts. */
+bool release_check_start(const struct release_unit *unit,
+	const struct release_choice *choices, size_t n_choices,
+	uint16_t share_bp, struct error *error)
+	__attribute__((warn_unused_result));
+/* Is one running? If not, error says so. */
+bool release_check_running(const struct release_unit *unit,
+	struct error *error) __attribute__((warn_unused_result));
+
+struct release_cell release_unit_cell(const struct release_unit *unit);
 
 /* Moves versions whose time is over on: draining, assets only, idle. True if
  * there were any (the state is to be saved). Call it about once a second. */

@@ -16,7 +16,9 @@
 
 static const char *const all_versions[] = {"v1", "v2", "v3"};
 
+static struct release_unit unit;
 static struct release release;
+static uint32_t generations;
 static struct error error;
 
 static struct release_config
@@ -37,7 +39,7 @@ adopt(const char *stable, size_t n_versions, const struct release_saved *saved)
 	struct release_config now = config(stable, n_versions);
 
 	strcpy(error.message, "left over");
-	release_adopt(&release, &now, saved, T0, &error);
+	release_adopt(&release, &unit, &now, saved, T0, &error);
 }
 
 /* Each test begins with v1 stable, v2 and v3 idle. */
@@ -45,6 +47,8 @@ static int
 set_up(void **state)
 {
 	(void)state;
+	generations = 0;
+	release_unit_init(&unit, "shop", &generations);
 	release_init(&release, "shop");
 	adopt("v1", 3, NULL);
 	return 0;
@@ -85,10 +89,18 @@ standing(const char *name)
 		release_version_by_name(&release, name), by, &now);
 }
 
+static bool
+try_start(const char *name, uint16_t share_bp, uint64_t seed)
+{
+	const struct release_choice choice = {&release, name};
+
+	return release_start(&unit, &choice, 1, share_bp, seed, T0, &error);
+}
+
 static void
 start(const char *name, uint16_t share_bp)
 {
-	assert_true(release_start(&release, name, share_bp, 99, T0, &error));
+	assert_true(try_start(name, share_bp, 99));
 }
 
 static void
@@ -102,10 +114,14 @@ assert_error_has(const char *part)
 static void
 restart(const char *config_stable, size_t n_versions)
 {
+	struct release_cell cell = release_unit_cell(&unit);
 	struct release_saved saved;
 
 	release_save(&release, &saved);
 	release_free(&release);
+	generations = 0;
+	release_unit_init(&unit, "shop", &generations);
+	release_unit_restore(&unit, cell);
 	release_init(&release, "shop");
 	adopt(config_stable, n_versions, &saved);
 	release_saved_free(&saved);
@@ -169,22 +185,22 @@ test_start_makes_a_new_generation(void **state)
 static void
 test_start_refuses_what_makes_no_sense(void **state)
 {
-	uint64_t before = atomic_load(&release.cell);
+	uint64_t before = atomic_load(&unit.cell);
 
 	(void)state;
-	assert_false(release_start(&release, "v1", 100, 1, T0, &error));
+	assert_false(try_start("v1", 100, 1));
 	assert_error_has("v1 is the stable version of service shop already");
-	assert_false(release_start(&release, "v9", 100, 1, T0, &error));
+	assert_false(try_start("v9", 100, 1));
 	assert_error_has("service shop has no version \"v9\"; "
 			 "it has: v1, v2, v3");
-	assert_false(release_start(&release, "", 100, 1, T0, &error));
+	assert_false(try_start("", 100, 1));
 	assert_error_has("no version's name");
-	assert_false(release_start(&release, "a b\n", 100, 1, T0, &error));
+	assert_false(try_start("a b\n", 100, 1));
 	assert_error_has("no version's name");
-	assert_false(release_start(&release, "v2", 10001, 1, T0, &error));
+	assert_false(try_start("v2", 10001, 1));
 	assert_error_has("a share is 0 to 100 %, not 100.01 %");
-	assert_true(atomic_load(&release.cell) == before);
-	assert_false(release_start(&release, "v1", 100, 1, T0, NULL));
+	assert_true(atomic_load(&unit.cell) == before);
+	assert_false(try_start("v1", 100, 1));
 }
 
 static void
@@ -194,10 +210,10 @@ test_start_of_the_running_one_is_refused(void **state)
 
 	(void)state;
 	start("v2", 525);
-	before = atomic_load(&release.cell);
-	assert_false(release_start(&release, "v2", 100, 1, T0, &error));
+	before = atomic_load(&unit.cell);
+	assert_false(try_start("v2", 100, 1));
 	assert_error_has("running already, at 5.25 %");
-	assert_true(atomic_load(&release.cell) == before);
+	assert_true(atomic_load(&unit.cell) == before);
 }
 
 static void
@@ -223,10 +239,10 @@ test_refused_third_version_leaves_the_release_running(void **state)
 
 	(void)state;
 	start("v2", 500);
-	before = atomic_load(&release.cell);
-	assert_false(release_start(&release, "v3", 20000, 1, T0, &error));
-	assert_false(release_start(&release, "v9", 100, 1, T0, &error));
-	assert_true(atomic_load(&release.cell) == before);
+	before = atomic_load(&unit.cell);
+	assert_false(try_start("v3", 20000, 1));
+	assert_false(try_start("v9", 100, 1));
+	assert_true(atomic_load(&unit.cell) == before);
 	assert_int_equal(standing("v2"), STANDING_ACTIVE);
 }
 
@@ -240,13 +256,13 @@ test_share_change_raises_the_epoch_alone(void **state)
 	(void)state;
 	start("v2", 500);
 	before = cell();
-	assert_true(release_set_share(&release, 3000, &error));
+	assert_true(release_set_share(&unit, 3000, &error));
 	assert_int_equal(cell().share_bp, 3000);
 	assert_int_equal(cell().epoch, before.epoch + 1);
 	assert_int_equal(cell().generation, before.generation);
-	assert_true(release_set_share(&release, 3000, &error));
+	assert_true(release_set_share(&unit, 3000, &error));
 	assert_int_equal(cell().epoch, before.epoch + 1);
-	assert_false(release_set_share(&release, 10001, &error));
+	assert_false(release_set_share(&unit, 10001, &error));
 	assert_int_equal(cell().share_bp, 3000);
 }
 
@@ -260,7 +276,7 @@ test_epoch_wraps_without_touching_its_neighbours(void **state)
 	before = cell();
 	for (unsigned i = 1; i <= 0x10000; i++)
 		assert_true(
-			release_set_share(&release, (uint16_t)(i % 2), &error));
+			release_set_share(&unit, (uint16_t)(i % 2), &error));
 	assert_int_equal(cell().epoch, before.epoch);
 	assert_int_equal(cell().generation, before.generation);
 	assert_int_equal(cell().state, RELEASE_RUNNING);
@@ -270,16 +286,16 @@ static void
 test_words_need_a_running_release(void **state)
 {
 	(void)state;
-	assert_false(release_set_share(&release, 100, &error));
-	assert_error_has("no release of service shop is running");
-	assert_false(release_promote(&release, T0, &error));
-	assert_error_has("no release of service shop is running");
-	assert_false(release_rollback(&release, T0, &error));
-	assert_error_has("no release of service shop is running");
+	assert_false(release_set_share(&unit, 100, &error));
+	assert_error_has("no release of shop is running");
+	assert_false(release_promote(&unit, T0, &error));
+	assert_error_has("no release of shop is running");
+	assert_false(release_rollback(&unit, T0, &error));
+	assert_error_has("no release of shop is running");
 	start("v2", 100);
-	assert_true(release_rollback(&release, T0, &error));
-	assert_false(release_rollback(&release, T0, &error));
-	assert_false(release_promote(&release, T0, &error));
+	assert_true(release_rollback(&unit, T0, &error));
+	assert_false(release_rollback(&unit, T0, &error));
+	assert_false(release_promote(&unit, T0, &error));
 }
 
 static void
@@ -290,7 +306,7 @@ test_promotion_drains_the_old_version(void **state)
 	(void)state;
 	start("v2", 10000);
 	generation = cell().generation;
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	assert_string_equal(record()->stable->name, "v2");
 	assert_null(record()->candidate);
 	assert_int_equal(cell().generation, generation + 1);
@@ -308,7 +324,7 @@ test_rollback_voids_the_candidate_at_once(void **state)
 	(void)state;
 	start("v2", 5000);
 	generation = cell().generation;
-	assert_true(release_rollback(&release, T0, &error));
+	assert_true(release_rollback(&unit, T0, &error));
 	assert_string_equal(record()->stable->name, "v1");
 	assert_int_equal(cell().generation, generation);
 	assert_int_equal(cell().share_bp, 0);
@@ -322,12 +338,12 @@ test_rolled_back_version_can_be_released_again(void **state)
 {
 	(void)state;
 	start("v2", 5000);
-	assert_true(release_rollback(&release, T0, &error));
+	assert_true(release_rollback(&unit, T0, &error));
 	start("v2", 100);
 	assert_int_equal(standing("v2"), STANDING_ACTIVE);
 	assert_false(release_expire(&release, T0 + 10 * RESCUE));
 	assert_int_equal(standing("v2"), STANDING_ACTIVE);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	assert_int_equal(standing("v2"), STANDING_ACTIVE);
 }
 
@@ -336,10 +352,10 @@ test_draining_version_can_be_released_again(void **state)
 {
 	(void)state;
 	start("v2", 10000);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	start("v1", 100);
 	assert_int_equal(standing("v1"), STANDING_ACTIVE);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	assert_int_equal(standing("v1"), STANDING_ACTIVE);
 	assert_int_equal(standing("v2"), STANDING_DRAINING);
 }
@@ -351,7 +367,7 @@ test_old_version_drains_then_serves_assets_then_rests(void **state)
 {
 	(void)state;
 	start("v2", 10000);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	assert_false(release_expire(&release, T0 + DRAIN - 1));
 	assert_int_equal(standing("v1"), STANDING_DRAINING);
 	assert_true(release_expire(&release, T0 + DRAIN));
@@ -367,7 +383,7 @@ test_time_that_passed_unseen_counts(void **state)
 {
 	(void)state;
 	start("v2", 10000);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	assert_true(release_expire(&release, T0 + DRAIN + RESCUE));
 	assert_int_equal(standing("v1"), STANDING_IDLE);
 }
@@ -377,7 +393,7 @@ test_rolled_back_version_rests_after_the_rescue_time(void **state)
 {
 	(void)state;
 	start("v2", 100);
-	assert_true(release_rollback(&release, T0, &error));
+	assert_true(release_rollback(&unit, T0, &error));
 	assert_false(release_expire(&release, T0 + RESCUE - 1));
 	assert_true(release_expire(&release, T0 + RESCUE));
 	assert_int_equal(standing("v2"), STANDING_IDLE);
@@ -392,9 +408,9 @@ test_reload_leaves_a_running_release_alone(void **state)
 
 	(void)state;
 	start("v2", 500);
-	before = atomic_load(&release.cell);
+	before = atomic_load(&unit.cell);
 	adopt("v1", 3, NULL);
-	assert_true(atomic_load(&release.cell) == before);
+	assert_true(atomic_load(&unit.cell) == before);
 	assert_string_equal(error.message, "");
 }
 
@@ -403,7 +419,7 @@ test_promoted_version_outlives_a_reload(void **state)
 {
 	(void)state;
 	start("v2", 500);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	adopt("v1", 3, NULL);
 	assert_string_equal(record()->stable->name, "v2");
 	assert_string_equal(error.message, "");
@@ -446,7 +462,7 @@ test_config_that_follows_a_promotion_ends_nothing(void **state)
 {
 	(void)state;
 	start("v2", 500);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	start("v3", 500);
 	adopt("v2", 3, NULL);
 	assert_string_equal(record()->stable->name, "v2");
@@ -464,7 +480,7 @@ test_candidate_taken_out_of_the_config_is_rolled_back(void **state)
 	assert_int_equal(cell().state, RELEASE_NONE);
 	assert_string_equal(record()->stable->name, "v1");
 	assert_error_has("the release of v3 is rolled back");
-	assert_false(release_start(&release, "v3", 100, 1, T0, &error));
+	assert_false(try_start("v3", 100, 1));
 	assert_error_has("it has: v1, v2");
 }
 
@@ -473,7 +489,7 @@ test_stable_taken_out_of_the_config_gives_way(void **state)
 {
 	(void)state;
 	start("v3", 500);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	start("v2", 500);
 	adopt("v1", 2, NULL);
 	assert_string_equal(record()->stable->name, "v1");
@@ -491,16 +507,16 @@ test_running_release_survives_a_restart(void **state)
 
 	(void)state;
 	start("v2", 500);
-	assert_true(release_set_share(&release, 2000, &error));
-	before = atomic_load(&release.cell);
+	assert_true(release_set_share(&unit, 2000, &error));
+	before = atomic_load(&unit.cell);
 	restart("v1", 3);
-	assert_true(atomic_load(&release.cell) == before);
+	assert_true(atomic_load(&unit.cell) == before);
 	assert_int_equal(record()->seed, 99);
 	assert_string_equal(record()->stable->name, "v1");
 	assert_string_equal(record()->candidate->name, "v2");
 	assert_int_equal(standing("v2"), STANDING_ACTIVE);
 	assert_string_equal(error.message, "");
-	assert_true(release_rollback(&release, T0, &error));
+	assert_true(release_rollback(&unit, T0, &error));
 	assert_int_equal(standing("v2"), STANDING_ASSETS_ONLY);
 }
 
@@ -511,7 +527,7 @@ test_promotion_survives_a_restart(void **state)
 
 	(void)state;
 	start("v2", 500);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	generation = cell().generation;
 	restart("v1", 3);
 	assert_string_equal(record()->stable->name, "v2");
@@ -546,7 +562,7 @@ test_saved_versions_that_are_gone_give_way(void **state)
 	tear_down(NULL);
 	set_up(NULL);
 	start("v3", 500);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	restart("v1", 2);
 	assert_string_equal(record()->stable->name, "v1");
 	assert_error_has("v3, which was, is no longer configured");
@@ -560,7 +576,7 @@ test_pointer_to_a_version_stays_good(void **state)
 
 	(void)state;
 	start("v2", 500);
-	assert_true(release_promote(&release, T0, &error));
+	assert_true(release_promote(&unit, T0, &error));
 	adopt("v1", 1, NULL);
 	adopt("v1", 3, NULL);
 	assert_ptr_equal(release_version_by_name(&release, "v2"), v2);
@@ -645,10 +661,9 @@ test_reader_never_sees_half_a_change(void **state)
 		const char *next =
 			strcmp(record()->stable->name, "v1") == 0 ? "v2" : "v1";
 
-		assert_true(release_start(
-			&release, next, (uint16_t)(i % 10000), i, T0, &error));
-		assert_true(i % 3 == 0 ? release_rollback(&release, T0, &error)
-				       : release_promote(&release, T0, &error));
+		assert_true(try_start(next, (uint16_t)(i % 10000), i));
+		assert_true(i % 3 == 0 ? release_rollback(&unit, T0, &error)
+				       : release_promote(&unit, T0, &error));
 	}
 	atomic_store(&is_over, true);
 	assert_int_equal(pthread_join(thread, &broken), 0);
