@@ -8,8 +8,8 @@
  * (Ville's inequality, union bound over signals and windows). The factors are
  * in evidence_factor, their mixture over time in evidence_mixture.
  *
- * Pure: no clock, I/O or allocation; about 50 us a tick with all signals. One
- * plain struct, of the control thread's; copying it is fine.
+ * Pure: no clock, I/O or allocation. One plain struct of the control thread's,
+ * free to copy.
  */
 #ifndef PERCH_RELEASE_EVIDENCE_H
 #define PERCH_RELEASE_EVIDENCE_H
@@ -24,6 +24,8 @@
 
 #define EVIDENCE_WATCHES_MAX 16
 #define EVIDENCE_NAME_MAX 64
+#define EVIDENCE_NUMBER_SIZE 32
+#define EVIDENCE_SHARE_FULL 10000 /* as RELEASE_SHARE_FULL */
 #define EVIDENCE_HELD_AT 10.0 /* E from here on: nothing advances */
 #define EVIDENCE_SAFE_AT 20.0 /* E_safe from here on: a certificate */
 #define EVIDENCE_WINDOW_NS UINT64_C(600000000000) /* latency starts afresh */
@@ -54,7 +56,7 @@ struct evidence_config {
 	double latency_tolerance; /* of m(q) = tolerance q + slack; >= 1; 1.2 */
 	uint64_t latency_slack_ns; /* 5 ms */
 	double worse; /* r0 of E_safe; > 1; 2 */
-	double max_error_rate; /* of limit.errors; 0: armed at 100 % only */
+	double max_error_rate; /* of limit.errors; 0: see evidence_begin_step() */
 	bool has_not_found;
 	bool has_latency;
 	unsigned n_watches; /* <= EVIDENCE_WATCHES_MAX */
@@ -105,18 +107,23 @@ struct evidence_tick {
 	uint32_t stable_clients;
 };
 
+/* x of n, the past forgotten little by little. */
+struct evidence_fraction {
+	double n;
+	double x;
+};
+
 /* One signal; read it, don't write it. */
 struct evidence_signal {
-	bool is_on; /* configured (and, for limit, armed) */
-	bool is_untrusted; /* its sentinel has spoken: counts no more in E */
+	bool is_on; /* counts in E, unless it is untrusted */
+	bool is_untrusted; /* its sentinel has spoken */
 	double weight; /* fixed when the release starts */
 	struct evidence_mixture judge;
 	struct evidence_mixture sentinel[2];
-	double bad[2]; /* latency: decayed samples of stable, and bad ones; */
-	double beyond[2]; /* the same over m(q) */
-	struct evidence_part step_candidate; /* sums since the step (for latency
-	                                        the window) began */
-	struct evidence_part step_stable;
+	struct evidence_fraction bad; /* latency: of stable's samples */
+	/* Sums since the step (for latency the window) began. */
+	struct evidence_part candidate;
+	struct evidence_part stable;
 };
 
 struct evidence {
@@ -124,33 +131,42 @@ struct evidence {
 	double count_grid[EVIDENCE_COUNT_GRID];
 	struct evidence_signal signals[EVIDENCE_SIGNALS];
 	unsigned window; /* latency's, from 1 */
-	uint64_t window_began_ns; /* time of its first tick; 0 before */
+	bool has_window_begun; /* its first tick was at: */
+	uint64_t window_began_ns;
 	double ln_safe; /* ln E_safe */
-	double limit_rate; /* of limit.errors, while armed */
+	double limit_rate; /* that limit.errors compares with; 0: none */
 	uint32_t candidate_clients;
 	uint32_t stable_clients;
 };
 
 struct evidence_summary {
-	double e; /* weighted, the largest over signals; for people */
-	double ln_e; /* its logarithm; never overflows */
+	double e; /* weighted, the largest over signals */
 	double score; /* 100: no evidence of harm; 0: roll back */
 	double e_safe;
 	unsigned reason; /* the signal that gives e */
 	uint32_t untrusted; /* a bit for each signal, by index */
+	/* At 100 %, and no max_error_rate is configured: far more clients are
+	 * hurt than stable hurt in the step before. It may be the candidate, or
+	 * what both need; it is no part of e, as nothing here can tell. */
+	bool is_over_limit;
 };
 
 /* A release starts. Weights are fixed here. */
 void
 evidence_begin(struct evidence *evidence, const struct evidence_config *config);
 
-/* After evidence_begin() and at each change of share, before the first tick
- * under it: latency gets a new window, E_safe starts afresh, limit.errors is
- * armed at 100 % (at max(1 %, 3 x stable's rate in the step before), unless
- * max_error_rate says which). What the release has shown so far stays. */
+/*
+ * After evidence_begin() and at each change of share, before the first tick
+ * under it: latency gets a new window, E_safe starts afresh. What the release
+ * has shown so far stays. limit.errors compares the candidate with
+ * max_error_rate, in every step; where none is configured, at 100 % with max(1 %,
+ * 3 x stable's rate in the step before), afresh.
+ */
 void evidence_begin_step(struct evidence *evidence, uint16_t share_bp);
 
-/* now_ns: monotonic, never going back. */
+/* now_ns: monotonic, never going back. Ten minutes after it began, latency's
+ * window ends and another one begins: the caller sees window rise, and tells the
+ * crowd. */
 void evidence_add(struct evidence *evidence, const struct evidence_tick *tick,
 	uint64_t now_ns);
 
@@ -164,6 +180,9 @@ const char *evidence_signal_name(const struct evidence *evidence,
 /* "errors: 7 of 210 clients hurt on v2, 2 of 20,512 on v1" */
 const char *evidence_explain(const struct evidence *evidence, unsigned signal,
 	const char *candidate, const char *stable, char *out, size_t size);
+
+/* "20,512" into out; returns out. */
+const char *evidence_number(uint64_t number, char out[EVIDENCE_NUMBER_SIZE]);
 
 /* For planning: seconds until a rise of an error rate (of clients seen in a
  * tick) from p to ratio p is seen at a share of clients_per_s; INFINITY where
