@@ -18,6 +18,16 @@ keys_cppflags = $(LIBEVENT_CFLAGS) $(OPENSSL_CFLAGS) $(YAML_CFLAGS) \
 unit_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 unit_libs = $(PERCH_LIBS) $(CMOCKA_LIBS)
 
+unit_tests += tests/unit/test_evidence
+tests_unit_test_evidence_SOURCES = tests/unit/test_evidence.c
+tests_unit_test_evidence_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_evidence_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_evidence_factor
+tests_unit_test_evidence_factor_SOURCES = tests/unit/test_evidence_factor.c
+tests_unit_test_evidence_factor_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_evidence_factor_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_histogram
 tests_unit_test_histogram_SOURCES = tests/unit/test_histogram.c
 tests_unit_test_histogram_CPPFLAGS = $(unit_cppflags)
@@ -32,6 +42,11 @@ unit_tests += tests/unit/test_meter
 tests_unit_test_meter_SOURCES = tests/unit/test_meter.c
 tests_unit_test_meter_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_meter_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_plan
+tests_unit_test_plan_SOURCES = tests/unit/test_plan.c
+tests_unit_test_plan_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_plan_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_release
 tests_unit_test_release_SOURCES = tests/unit/test_release.c
