@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "base/table.h"
+#include "config/check_release.h"
 #include "config/suggest.h"
 
 /* Hosts times paths, over all services: what the router must hold. */
@@ -314,6 +315,7 @@ check_config(const struct reader *reader)
 		check_balance(reader, service);
 	}
 	check_routes(reader);
+	check_release(reader);
 	if (config->state_dir == NULL &&
 		reader_place(reader, &config->state_dir) == NULL)
 		report_warning(reader->report, (struct report_place){1, 1},

@@ -13,6 +13,8 @@
 #include "config/yaml.h"
 
 #define FIRST_READ 16384
+/* check.c keeps the name free. */
+#define DEFAULT_PLAN "default"
 
 struct config *
 config_parse(const char *name, const char *text, size_t len,
@@ -114,4 +116,29 @@ config_free(struct config *config)
 		return;
 	reader_release(config);
 	free(config);
+}
+
+const struct config_plan *
+config_default_plan(void)
+{
+	static struct config_plan plan;
+
+	if (plan.name == NULL) {
+		reader_fill_defaults("plans.NAME.", &plan);
+		plan.name = memory_strdup(DEFAULT_PLAN);
+	}
+	return &plan;
+}
+
+bool
+config_statuses_have(
+	const struct config_statuses *ranges, size_t n, unsigned status)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (status >= ranges[i].first && status <= ranges[i].last)
+			return true;
+	}
+	return false;
 }

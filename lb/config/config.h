@@ -4,7 +4,7 @@
  * Made whole by config_load() on the control thread, read by whoever builds a
  * snapshot from it, freed by config_free(). Every default has been filled in,
  * every value is inside its range, and every reference (a service's stable
- * version) has been checked. The keys, their types, defaults and ranges stand
+ * version, its plan) has been checked. The keys, their types, defaults and ranges stand
  * in schema.c's table and nowhere else.
  *
  * Durations are nanoseconds, sizes bytes.
@@ -121,8 +121,28 @@ struct config_sticky {
 	uint64_t lifetime_ns;   /* Max-Age; 0 (default): a session cookie */
 };
 
+/* Status codes from first to last, both among them: "404", "500-599". */
+struct config_statuses {
+	unsigned first;
+	unsigned last;
+};
+
+/* Active checks of a service's endpoints. */
+struct config_health {
+	bool is_on;           /* the key is there, even if empty */
+	char *path;           /* target of the GET; NULL: a TCP connect will do */
+	uint64_t interval_ns; /* from a check's end to the next one; 2s */
+	uint64_t timeout_ns;  /* for the whole check; 1s */
+	unsigned rise;        /* so many good ones in a row: up; 2 */
+	unsigned fall;        /* so many bad ones in a row: down; 3 */
+	struct config_statuses *statuses; /* which are good; 200-399 */
+	size_t n_statuses;
+};
+
 struct config_service {
 	char *name; /* [A-Za-z0-9._-]{1,64}, unique */
+	char *group; /* released with the others of that name; NULL: alone */
+	char *plan;  /* one of plans, or "default"; NULL: that one */
 	struct {
 		char **hosts; /* lower-case; "a.b", "*.b"; default ["*"]: any host */
 		size_t n_hosts;
@@ -145,8 +165,38 @@ struct config_service {
 		unsigned budget; /* percent of requests, 0 to 100: off; 20 */
 		uint64_t for_ns; /* for: how long a version helps out; 1h */
 	} rescue;
+	uint64_t warmup_ns; /* warmup: an endpoint that came up isn't timed; 30s */
+	struct config_health health;
 	struct config_timeouts timeouts; /* the global ones, overridden */
 	struct config_limits limits;     /* the global ones, overridden */
+};
+
+enum config_advance { CONFIG_ADVANCE_TIMED, CONFIG_ADVANCE_PROVEN };
+enum config_on_harm { CONFIG_ON_HARM_ROLLBACK, CONFIG_ON_HARM_FREEZE };
+
+/* How a release goes from its first share to everybody. */
+struct config_plan {
+	char *name;         /* never "default" in a file */
+	unsigned *steps_bp; /* steps: hundredths of a percent, rising to 10000 */
+	size_t n_steps;     /* at least one */
+	uint64_t hold_ns;   /* hold: the least time at a step; 60s */
+	uint64_t min_clients; /* of the candidate, seen at a step; 50 */
+	enum config_switch is_auto;  /* auto: goes on by itself; true */
+	enum config_advance advance; /* timed; or proven to be safe */
+	enum config_on_harm on_harm; /* rollback; or freeze the share */
+	double false_rollback; /* alpha of a whole release; 0.001 */
+	double tolerance;      /* times as many hurt as stable's is no harm; 1 */
+	double worse;          /* proven: not so many times as bad; 2 */
+	struct config_statuses *error_statuses; /* 500-599 */
+	size_t n_error_statuses;
+	struct {
+		double tolerance;   /* stable's times this ... */
+		uint64_t margin_ns; /* ... and this is no harm; 1.2, 5ms */
+	} latency;
+	char **watch; /* services of other units, no two alike; none */
+	size_t n_watch;
+	enum config_switch watch_client_errors; /* their 4xx count too; false */
+	unsigned max_error_rate_bp; /* of clients, hundredths of a percent; 0: off */
 };
 
 struct config_admin {
@@ -166,6 +216,8 @@ struct config {
 	size_t n_listeners;
 	struct config_service *services; /* at least one; no two with one host and path */
 	size_t n_services;
+	struct config_plan *plans; /* may be none */
+	size_t n_plans;
 	struct config_admin admin;
 	char *state_dir; /* NULL: keep no state, and warn */
 };
@@ -194,6 +246,16 @@ struct config *config_parse(const char *name, const char *text, size_t len,
 	struct config_report *report);
 
 void config_free(struct config *config);
+
+/*
+ * The plan named "default", which has the default of each key. Made at the
+ * first call, on the control thread, and never freed.
+ */
+const struct config_plan *config_default_plan(void);
+
+/* Whether one of the ranges has the status. */
+bool config_statuses_have(
+	const struct config_statuses *ranges, size_t n, unsigned status);
 
 /* What the schema's table generates. */
 void config_print_json_schema(FILE *out);

@@ -78,19 +78,31 @@ choice_schema(const struct schema_key *key)
 	return schema;
 }
 
+/* A bound or default of a key with numbers, as JSON has it. */
+static json_t *
+number_of(const struct schema_key *key, const char *text)
+{
+	if (strchr(text, '.') != NULL)
+		return json_real(strtod(text, NULL));
+	if (value_kind(key->type) == VALUE_DECIMAL)
+		return json_integer(strtoll(text, NULL, 10));
+	return json_integer((json_int_t)value_number(key, text));
+}
+
 static json_t *
 number_schema(const struct schema_key *key)
 {
 	json_t *schema = json_object(), *any = json_array();
 	json_t *number = json_object();
 
-	set(number, "type", json_string("integer"));
+	set(number, "type",
+		json_string(value_kind(key->type) == VALUE_DECIMAL
+				    ? "number"
+				    : "integer"));
 	if (key->min != NULL)
-		set(number, "minimum",
-			json_integer((json_int_t)value_number(key, key->min)));
+		set(number, "minimum", number_of(key, key->min));
 	if (key->max != NULL)
-		set(number, "maximum",
-			json_integer((json_int_t)value_number(key, key->max)));
+		set(number, "maximum", number_of(key, key->max));
 	push(any, number);
 	push(any, pattern_schema(value_pattern(key->type)));
 	set(schema, "anyOf", any);
@@ -104,7 +116,7 @@ scalar_schema(const struct schema_key *key)
 
 	if (key->choices != NULL)
 		return choice_schema(key);
-	if (value_is_number(key->type))
+	if (value_kind(key->type) != VALUE_TEXT)
 		return number_schema(key);
 	schema = pattern_schema(value_pattern(key->type));
 	/* A bare 0 is a number to YAML. */
@@ -201,6 +213,8 @@ default_value(const struct schema_key *key)
 	number = strtoll(key->def, &end, 10);
 	if (*end == '\0')
 		return json_integer(number);
+	if (value_kind(key->type) == VALUE_DECIMAL)
+		return json_real(strtod(key->def, NULL));
 	return json_string(key->def);
 }
 
@@ -277,7 +291,7 @@ config_print_json_schema(FILE *out)
 		json_string("The configuration of perch, a load balancer."));
 	json_object_update(schema, keys);
 	json_decref(keys);
-	json_dumpf(schema, out, JSON_INDENT(2));
+	json_dumpf(schema, out, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 	fputc('\n', out);
 	json_decref(schema);
 }

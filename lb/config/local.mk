@@ -1,5 +1,6 @@
 libperch_a_SOURCES += \
 	lb/config/check.c lb/config/check.h \
+	lb/config/check_release.c lb/config/check_release.h \
 	lb/config/config.c lb/config/config.h \
 	lb/config/expand.c lb/config/expand.h \
 	lb/config/json_schema.c \

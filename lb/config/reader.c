@@ -165,7 +165,10 @@ fill_default_list(const struct schema_key *key, void *object)
 	set_array(object, key, array);
 }
 
-/* A new object: what it inherits, and each key's default. */
+/*
+ * A new object: what it inherits, and each key's default. Without a reader
+ * there is nothing to inherit from.
+ */
 static void
 fill_defaults(struct reader *reader, const char *prefix, void *object)
 {
@@ -363,6 +366,9 @@ read_named(struct reader *reader, const struct schema_key *key,
 	char *array, item_label[LABEL_SIZE];
 	size_t i;
 
+	/* As in read_keys(): all of them may have been commented out. */
+	if (node->is_null && key->min_items == 0)
+		return;
 	if (node->kind != YAML_MAP) {
 		report_kind(reader, node, label, "a map of names");
 		return;
@@ -402,6 +408,8 @@ read_key(struct reader *reader, const struct schema_key *key,
 		read_named(reader, key, node, scope->object, label);
 		break;
 	case SCHEMA_GROUP:
+		if (key->given_offset != 0)
+			*((bool *)scope->object + key->given_offset) = true;
 		read_keys(reader, &inner, node);
 		break;
 	}
@@ -481,6 +489,12 @@ read_keys(struct reader *reader, const struct scope *scope,
 		if (!is_known(scope->prefix, node->entries[i].key))
 			report_unknown(reader, scope, &node->entries[i]);
 	}
+}
+
+void
+reader_fill_defaults(const char *prefix, void *object)
+{
+	fill_defaults(NULL, prefix, object);
 }
 
 void

@@ -36,6 +36,12 @@ void reader_free(struct reader *reader);
 const struct report_place *
 reader_place(const struct reader *reader, const void *member);
 
+/*
+ * The defaults of the rows below a prefix, into a zeroed object; none of them
+ * may inherit. value_release() and so on free them, as in reader_release().
+ */
+void reader_fill_defaults(const char *prefix, void *object);
+
 /* Frees all that config points at. */
 void reader_release(struct config *config);
 

@@ -22,6 +22,7 @@
 	MEMBER(object, member), .n_offset = offsetof(struct object, n_member), \
 	.size = sizeof(struct item)
 
+#define GIVEN(object, member) .given_offset = offsetof(struct object, member)
 #define DEFAULT(text) .def = (text)
 #define RANGE(min_, max_) .min = (min_), .max = (max_)
 #define ITEMS(min_, max_) .min_items = (min_), .max_items = (max_)
@@ -303,6 +304,51 @@ const struct schema_key schema_keys[] = {
 		DEFAULT("1h"), RANGE("0", "720h"),
 		HELP("How long a version helps out after a rollback, or after "
 		     "it has drained; tabs stay open long.")},
+	{ONE("services.NAME.group", NAME, config_service, group),
+		HELP("Services with the same group are released together: one "
+		     "share, one judgement, and a client gets the candidate of "
+		     "all or of none. No service may have the group's name."),
+		EXAMPLE("shop")},
+	{ONE("services.NAME.plan", NAME, config_service, plan),
+		HELP("How its releases go on: one of plans. Without it, the "
+		     "plan named default, which has the default of each key. "
+		     "The services of a group have the same plan."),
+		EXAMPLE("gradual")},
+	{ONE("services.NAME.warmup", DURATION, config_service, warmup_ns),
+		DEFAULT("30s"), RANGE("0", "24h"),
+		HELP("How long an endpoint that is new, or came back, isn't "
+		     "judged by its latency; by its errors it always is.")},
+	{GROUP("services.NAME.health", config_service, health),
+		GIVEN(config_service, health.is_on),
+		HELP("Each endpoint is asked whether it is well, and gets no "
+		     "requests while it isn't. Without this key none is "
+		     "asked; with it, even if it is empty, all are.")},
+	{ONE("services.NAME.health.path", TARGET, config_service, health.path),
+		HELP("What is asked for, with GET. Without it, a TCP "
+		     "connection that is accepted is enough."),
+		EXAMPLE("/healthz")},
+	{ONE("services.NAME.health.interval", DURATION, config_service,
+		 health.interval_ns),
+		DEFAULT("2s"), RANGE("10ms", "24h"),
+		HELP("From the end of a check to the next one, give or take a "
+		     "tenth.")},
+	{ONE("services.NAME.health.timeout", DURATION, config_service,
+		 health.timeout_ns),
+		DEFAULT("1s"), ANY_TIME,
+		HELP("For a whole check; one that takes longer has failed.")},
+	{ONE("services.NAME.health.rise", WEIGHT, config_service, health.rise),
+		DEFAULT("2"), RANGE("1", "100"),
+		HELP("So many checks in a row must succeed until an endpoint "
+		     "that was down is up.")},
+	{ONE("services.NAME.health.fall", WEIGHT, config_service, health.fall),
+		DEFAULT("3"), RANGE("1", "100"),
+		HELP("So many checks in a row must fail until an endpoint is "
+		     "down.")},
+	{LIST("services.NAME.health.statuses", STATUSES, config_service,
+		 health.statuses, health.n_statuses),
+		DEFAULT("200-399"), RANGE("100", "999"), ITEMS(1, 64),
+		HELP("The answers that mean that it is well."),
+		EXAMPLE("[200, 204]")},
 	{GROUP("services.NAME.timeouts", config_service, timeouts),
 		.inherits = "timeouts",
 		HELP("What is different from timeouts for this service.")},
@@ -344,6 +390,89 @@ const struct schema_key schema_keys[] = {
 		 limits.pending),
 		.inherits = "limits.pending", RANGE("0", "1000000"),
 		HELP("As limits.pending.")},
+
+	{OBJECTS(NAMED, "plans", config, plans, n_plans, config_plan),
+		ITEMS(0, 1024),
+		HELP("How a release goes from a few clients to all of them, "
+		     "each under a name for services.NAME.plan.")},
+	{LIST("plans.NAME.steps", PERCENT, config_plan, steps_bp, n_steps),
+		DEFAULT("1, 5, 10, 20, 50, 80, 100"), RANGE("0.01", "100"),
+		ITEMS(1, 100),
+		HELP("The shares of clients that the candidate gets, one after "
+		     "the other, in percent: rising, the last one 100."),
+		EXAMPLE("[0.5, 5, 25, 100]")},
+	{ONE("plans.NAME.hold", DURATION, config_plan, hold_ns), DEFAULT("60s"),
+		RANGE("0", "720h"), HELP("The least time at each step.")},
+	{ONE("plans.NAME.min_clients", COUNT, config_plan, min_clients),
+		DEFAULT("50"), RANGE("0", "1000000"),
+		HELP("So many clients of the candidate must have been seen at "
+		     "a step before the next one.")},
+	{ONE("plans.NAME.auto", CHOICE, config_plan, is_auto), DEFAULT("true"),
+		CHOICES("false", "true"),
+		HELP("false: the release waits at each step for perchctl "
+		     "advance. It is rolled back by itself all the same.")},
+	{ONE("plans.NAME.advance", CHOICE, config_plan, advance),
+		DEFAULT("timed"), CHOICES("timed", "proven"),
+		HELP("timed: the next step comes when hold has passed and "
+		     "nothing speaks against it; proven: only when it is shown "
+		     "too that the candidate isn't worse times as bad as "
+		     "stable.")},
+	{ONE("plans.NAME.on_harm", CHOICE, config_plan, on_harm),
+		DEFAULT("rollback"), CHOICES("rollback", "freeze"),
+		HELP("What is done when the candidate is shown to hurt more "
+		     "clients than stable: rollback, all go back to stable; "
+		     "freeze, the share stays as it is and people are told.")},
+	{ONE("plans.NAME.false_rollback", REAL, config_plan, false_rollback),
+		DEFAULT("0.001"), RANGE("0.0001", "0.1"),
+		HELP("The probability that a release without any harm is "
+		     "rolled back all the same.")},
+	{ONE("plans.NAME.tolerance", REAL, config_plan, tolerance),
+		DEFAULT("1"), RANGE("1", "10"),
+		HELP("A candidate that hurts up to so many times as many "
+		     "clients as stable does no harm."),
+		EXAMPLE("1.5")},
+	{ONE("plans.NAME.worse", REAL, config_plan, worse), DEFAULT("2"),
+		RANGE("1.1", "100"),
+		HELP("With advance: proven, it must be shown that the "
+		     "candidate hurts less than so many times as many clients "
+		     "as stable.")},
+	{LIST("plans.NAME.error_statuses", STATUSES, config_plan,
+		 error_statuses, n_error_statuses),
+		DEFAULT("500-599"), RANGE("100", "999"), ITEMS(1, 64),
+		HELP("The answers that hurt a client: statuses and ranges of "
+		     "them. A failed connection, a timeout and a body cut "
+		     "short do so always."),
+		EXAMPLE("[429, 500-599]")},
+	{GROUP("plans.NAME.latency", config_plan, latency),
+		HELP("How much slower than stable's the candidate's answers "
+		     "may be.")},
+	{ONE("plans.NAME.latency.tolerance", REAL, config_plan,
+		 latency.tolerance),
+		DEFAULT("1.2"), RANGE("1", "10"),
+		HELP("So many times stable's latency, and the margin on top, "
+		     "is no harm.")},
+	{ONE("plans.NAME.latency.margin", DURATION, config_plan,
+		 latency.margin_ns),
+		DEFAULT("5ms"), RANGE("0", "1h"),
+		HELP("What is added to that; it counts where answers are "
+		     "fast.")},
+	{LIST("plans.NAME.watch", NAME, config_plan, watch, n_watch),
+		DEFAULT(""), ITEMS(0, 16),
+		HELP("Other services, which the candidate may break: a client "
+		     "that meets errors there was hurt by the version it "
+		     "has here."),
+		EXAMPLE("[api]")},
+	{ONE("plans.NAME.watch_client_errors", CHOICE, config_plan,
+		 watch_client_errors),
+		DEFAULT("false"), CHOICES("false", "true"),
+		HELP("true: answers from 400 to 499 of a watched service hurt "
+		     "too.")},
+	{ONE("plans.NAME.max_error_rate", PERCENT, config_plan,
+		 max_error_rate_bp),
+		DEFAULT("0"), RANGE("0", "100"),
+		HELP("More clients of the candidate hurt than so many percent "
+		     "is harm, whatever stable does. 0 sets no limit."),
+		EXAMPLE("5")},
 
 	{GROUP("admin", config, admin),
 		HELP("The server for perchctl, metrics and the API. It asks "

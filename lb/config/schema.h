@@ -30,6 +30,9 @@ enum schema_type {
 	SCHEMA_DURATION,
 	SCHEMA_SIZE,
 	SCHEMA_COUNT,
+	SCHEMA_PERCENT,
+	SCHEMA_REAL,
+	SCHEMA_STATUSES,
 	SCHEMA_WORKERS,
 	SCHEMA_WEIGHT,
 	SCHEMA_CHOICE,
@@ -43,6 +46,7 @@ enum schema_type {
 	SCHEMA_DOMAIN,
 	SCHEMA_HOST,
 	SCHEMA_PREFIX,
+	SCHEMA_TARGET,
 	SCHEMA_CIDR,
 	SCHEMA_BIND,
 	SCHEMA_ADMIN_BIND,
@@ -60,6 +64,8 @@ struct schema_key {
 	size_t offset; /* in the object around it: config, service, ... */
 	size_t n_offset; /* where a list's length goes */
 	size_t size; /* of a group, or of one object of a list */
+	/* A bool that says that the group is in the file; 0: there is none. */
+	size_t given_offset;
 
 	/* As the operator would write them. NULL: none. */
 	const char *def; /* a list's: parted by ", "; "": an empty list */

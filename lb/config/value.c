@@ -9,6 +9,11 @@
 #include "config/suggest.h"
 #include "config/words.h"
 
+/* Values are whole numbers of the last decimal. */
+#define PERCENT_DECIMALS 2
+#define REAL_DECIMALS 6
+#define REAL_FACTOR 1e6
+
 struct unit {
 	const char *name;
 	uint64_t factor;
@@ -78,6 +83,38 @@ parse_amount(struct slice text, const struct unit *units, uint64_t *out)
 	return false;
 }
 
+/* Digits, and at most so many behind a point, as a number of the last ones. */
+static bool
+parse_decimal(struct slice text, unsigned n_decimals, uint64_t *out)
+{
+	bool has_point = false, has_digit = false;
+	uint64_t value = 0;
+	size_t i;
+
+	for (i = 0; i < text.len; i++) {
+		char c = text.ptr[i];
+
+		if (c == '.' && has_digit && !has_point) {
+			has_point = true;
+			has_digit = false;
+			continue;
+		}
+		if (!is_digit(c) || (has_point && n_decimals == 0) ||
+			__builtin_mul_overflow(value, 10, &value) ||
+			__builtin_add_overflow(
+				value, (uint64_t)(c - '0'), &value))
+			return false;
+		has_digit = true;
+		n_decimals -= has_point;
+	}
+	for (; n_decimals > 0; n_decimals--) {
+		if (__builtin_mul_overflow(value, 10, &value))
+			return false;
+	}
+	*out = value;
+	return has_digit;
+}
+
 static const struct unit *
 units_of(enum schema_type type)
 {
@@ -91,12 +128,25 @@ units_of(enum schema_type type)
 	}
 }
 
+/* The number that a text of this type stands for, in its smallest unit. */
+static bool
+parse_any_number(enum schema_type type, struct slice text, uint64_t *out)
+{
+	switch (type) {
+	case SCHEMA_PERCENT:
+		return parse_decimal(text, PERCENT_DECIMALS, out);
+	case SCHEMA_REAL:
+		return parse_decimal(text, REAL_DECIMALS, out);
+	default:
+		return parse_amount(text, units_of(type), out);
+	}
+}
+
 unsigned long long
 value_number(const struct schema_key *key, const char *text)
 {
 	uint64_t value = 0;
-	bool ok = parse_amount(
-		slice_from_string(text), units_of(key->type), &value);
+	bool ok = parse_any_number(key->type, slice_from_string(text), &value);
 
 	assert(ok || strcmp(text, "auto") == 0);
 	return value;
@@ -109,7 +159,7 @@ parse_number(const struct schema_key *key, struct slice text, uint64_t *out,
 {
 	uint64_t value;
 
-	if (!parse_amount(text, units_of(key->type), &value))
+	if (!parse_any_number(key->type, text, &value))
 		return false;
 	if (key->min != NULL && value < value_number(key, key->min)) {
 		error_set(error, "%.*s is less than the least value, %s",
@@ -142,6 +192,45 @@ parse_unsigned(const struct schema_key *key, struct slice text, void *out,
 		return false;
 	assert(value <= UINT32_MAX);
 	*(unsigned *)out = (unsigned)value;
+	return true;
+}
+
+static bool
+parse_real(const struct schema_key *key, struct slice text, void *out,
+	struct error *error)
+{
+	uint64_t value;
+
+	if (!parse_number(key, text, &value, error))
+		return false;
+	*(double *)out = (double)value / REAL_FACTOR;
+	return true;
+}
+
+/* "404" or "500-599". */
+static bool
+parse_statuses(const struct schema_key *key, struct slice text, void *out,
+	struct error *error)
+{
+	const char *dash =
+		text.len > 0 ? memchr(text.ptr, '-', text.len) : NULL;
+	struct slice first = text, last = text;
+	struct config_statuses range;
+
+	if (dash != NULL) {
+		first.len = (size_t)(dash - text.ptr);
+		last.ptr = dash + 1;
+		last.len = text.len - first.len - 1;
+	}
+	if (!parse_unsigned(key, first, &range.first, error) ||
+		!parse_unsigned(key, last, &range.last, error))
+		return false;
+	if (range.first > range.last) {
+		error_set(error, "%.*s ends before it begins",
+			REPORT_QUOTE(text));
+		return false;
+	}
+	*(struct config_statuses *)out = range;
 	return true;
 }
 
@@ -199,14 +288,14 @@ struct type {
 		void *out, struct error *error);
 	void (*release)(void *value); /* NULL: it points at nothing */
 	size_t size;
-	bool is_number;
+	enum value_kind kind;
 };
 
 #define TOKEN "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 #define IP_PORT "([0-9.]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}"
 
-#define NUMBER .is_number = true, .size = sizeof(uint64_t)
-#define SMALL_NUMBER .is_number = true, .size = sizeof(unsigned)
+#define NUMBER .kind = VALUE_INTEGER, .size = sizeof(uint64_t)
+#define SMALL_NUMBER .kind = VALUE_INTEGER, .size = sizeof(unsigned)
 #define STRING .release = words_release_string, .size = sizeof(char *)
 #define KEY .release = words_release_key, .size = sizeof(struct config_key)
 
@@ -217,6 +306,18 @@ static const struct type types[SCHEMA_N_TYPES] = {
 		"[0-9]+([KMGT]i?B|B)?", parse_u64, NUMBER},
 	[SCHEMA_COUNT] = {"number", "a whole number", "[0-9]+", parse_u64,
 		NUMBER},
+	[SCHEMA_PERCENT] = {"percentage",
+		"a percentage (5, 0.25; at most two decimals)",
+		"[0-9]+(\\.[0-9]{1,2})?", parse_unsigned, .kind = VALUE_DECIMAL,
+		.size = sizeof(unsigned)},
+	[SCHEMA_REAL] = {"decimal number",
+		"a number (2, 1.5; at most six decimals)",
+		"[0-9]+(\\.[0-9]{1,6})?", parse_real, .kind = VALUE_DECIMAL,
+		.size = sizeof(double)},
+	[SCHEMA_STATUSES] = {"status or range",
+		"a status or range (404, 500-599)", "[0-9]{3}(-[0-9]{3})?",
+		parse_statuses, .kind = VALUE_INTEGER,
+		.size = sizeof(struct config_statuses)},
 	[SCHEMA_WORKERS] = {"number or auto", "a whole number or auto",
 		"auto|[0-9]+", parse_workers, SMALL_NUMBER},
 	[SCHEMA_WEIGHT] = {"number", "a whole number", "[0-9]+", parse_unsigned,
@@ -249,6 +350,9 @@ static const struct type types[SCHEMA_N_TYPES] = {
 	[SCHEMA_PREFIX] = {"path prefix",
 		"a path that begins with \"/\", without \"?\", \"#\" or space",
 		"/[!\"$->@-~]*", words_parse_prefix, STRING},
+	[SCHEMA_TARGET] = {"path with query",
+		"a path that begins with \"/\", without \"#\" or space",
+		"/[!\"$-~]*", words_parse_target, STRING},
 	[SCHEMA_CIDR] = {"address block",
 		"an address or block (10.0.0.0/8, ::1; no bit set past the "
 		"prefix)",
@@ -321,8 +425,8 @@ value_pattern(enum schema_type type)
 	return types[type].pattern;
 }
 
-bool
-value_is_number(enum schema_type type)
+enum value_kind
+value_kind(enum schema_type type)
 {
-	return types[type].is_number;
+	return types[type].kind;
 }

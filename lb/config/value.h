@@ -39,10 +39,14 @@ const char *value_type_name(enum schema_type type);
 /* A regular expression for the whole text, NULL if a choice. */
 const char *value_pattern(enum schema_type type);
 
-/* Whether a bare number is a value of it. */
-bool value_is_number(enum schema_type type);
+/* What a value may be without quotes, to JSON. */
+enum value_kind { VALUE_TEXT, VALUE_INTEGER, VALUE_DECIMAL };
+enum value_kind value_kind(enum schema_type type);
 
-/* The number that text stands for; text is a bound or default of key. */
+/*
+ * The number that text stands for, in the type's smallest unit; text is a
+ * bound or default of key.
+ */
 unsigned long long value_number(const struct schema_key *key, const char *text);
 
 #endif

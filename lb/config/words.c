@@ -243,6 +243,16 @@ bool
 words_parse_prefix(const struct schema_key *key, struct slice text, void *out,
 	struct error *error)
 {
+	/* RFC 3986 3.3: what no path has, no path begins with. */
+	return !has_char(text, '?') &&
+	       words_parse_target(key, text, out, error);
+}
+
+/* The origin form of a request's target, RFC 9112 3.2.1. */
+bool
+words_parse_target(const struct schema_key *key, struct slice text, void *out,
+	struct error *error)
+{
 	size_t i;
 
 	if (text.len == 0 || text.ptr[0] != '/')
@@ -250,8 +260,7 @@ words_parse_prefix(const struct schema_key *key, struct slice text, void *out,
 	for (i = 0; i < text.len; i++) {
 		char c = text.ptr[i];
 
-		/* RFC 3986 3.3: what no path has, no path begins with. */
-		if (c <= 0x20 || c >= 0x7f || c == '?' || c == '#')
+		if (c <= 0x20 || c >= 0x7f || c == '#')
 			return false;
 	}
 	set_string(out, text.ptr, text.len);

@@ -36,6 +36,8 @@ bool words_parse_host(const struct schema_key *key, struct slice text,
 	void *out, struct error *error);
 bool words_parse_prefix(const struct schema_key *key, struct slice text,
 	void *out, struct error *error);
+bool words_parse_target(const struct schema_key *key, struct slice text,
+	void *out, struct error *error);
 /* To a struct cidr. */
 bool words_parse_cidr(const struct schema_key *key, struct slice text,
 	void *out, struct error *error);

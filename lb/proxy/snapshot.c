@@ -101,6 +101,21 @@ build_version(struct snapshot_version *version, struct registry *registry,
 		build_sequence(version);
 }
 
+const struct config_plan *
+snapshot_find_plan(const struct snapshot *snapshot, const char *name)
+{
+	const struct config_plan *built_in = config_default_plan();
+	const struct config *config = snapshot->config;
+	size_t i;
+
+	if (name == NULL || strcmp(name, built_in->name) == 0)
+		return built_in;
+	for (i = 0; i < config->n_plans; i++)
+		if (strcmp(config->plans[i].name, name) == 0)
+			return &config->plans[i];
+	return NULL;
+}
+
 static void
 build_service(struct snapshot *snapshot, struct snapshot_service *service,
 	const struct config_service *config, struct registry *registry)
@@ -110,6 +125,7 @@ build_service(struct snapshot *snapshot, struct snapshot_service *service,
 
 	service->registry = registry_service(registry, config->name);
 	service->config = config;
+	service->plan = snapshot_find_plan(snapshot, config->plan);
 	service->name = slice_from_string(service->registry->name);
 	service->n_versions = config->n_versions;
 	service->versions = memory_zalloc_array(

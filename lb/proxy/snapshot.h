@@ -43,6 +43,7 @@ struct snapshot_version {
 struct snapshot_service {
 	struct registry_service *registry;
 	const struct config_service *config;
+	const struct config_plan *plan; /* its releases go by */
 	unsigned index; /* in snapshot.services */
 	struct slice name;
 	struct slice cookie_name;
@@ -74,6 +75,9 @@ void snapshot_free(struct snapshot *snapshot);
 /* By name; NULL if there is none. */
 const struct snapshot_service *snapshot_find_service(
 	const struct snapshot *snapshot, struct slice name);
+/* NULL stands for the default one; NULL if there is none of that name. */
+const struct config_plan *snapshot_find_plan(
+	const struct snapshot *snapshot, const char *name);
 /* By the hash of its name; NULL if there is none, or no affinity. */
 const struct snapshot_endpoint *snapshot_find_endpoint(
 	const struct snapshot_version *version, uint32_t name_hash);

@@ -16,6 +16,7 @@ check_service(const struct config_service *service)
 	CHECK(service->n_versions > 0);
 	CHECK(service->match.n_hosts > 0 && service->match.n_paths > 0);
 	CHECK(service->balance.n_key > 0);
+	CHECK(service->health.n_statuses > 0 && service->health.rise > 0);
 	CHECK(service->timeouts.header_ns > 0);
 	for (v = 0; v < service->n_versions; v++) {
 		const struct config_version *version = &service->versions[v];
@@ -32,6 +33,27 @@ check_service(const struct config_service *service)
 	CHECK(n_stable == 1);
 	for (i = 0; i < service->match.n_paths; i++)
 		CHECK(service->match.paths[i][0] == '/');
+}
+
+static void
+check_plan(const struct config_plan *plan)
+{
+	size_t i;
+
+	CHECK(plan->n_steps > 0 && plan->steps_bp[0] > 0);
+	CHECK(plan->steps_bp[plan->n_steps - 1] == 10000);
+	for (i = 1; i < plan->n_steps; i++)
+		CHECK(plan->steps_bp[i] > plan->steps_bp[i - 1]);
+	CHECK(plan->n_error_statuses > 0);
+	for (i = 0; i < plan->n_error_statuses; i++)
+		CHECK(plan->error_statuses[i].first >= 100 &&
+			plan->error_statuses[i].first <=
+				plan->error_statuses[i].last &&
+			plan->error_statuses[i].last <= 999);
+	for (i = 0; i < plan->n_watch; i++)
+		CHECK(plan->watch[i] != NULL);
+	CHECK(plan->false_rollback >= 0.0001 && plan->false_rollback <= 0.1);
+	CHECK(plan->tolerance >= 1 && plan->latency.tolerance >= 1);
 }
 
 int
@@ -51,6 +73,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			CHECK(address_len(&config->listeners[i].bind) > 0);
 		for (i = 0; i < config->n_services; i++)
 			check_service(&config->services[i]);
+		for (i = 0; i < config->n_plans; i++)
+			check_plan(&config->plans[i]);
 	}
 	config_free(config);
 	config_report_free(&report);

@@ -84,6 +84,12 @@ tests_unit_test_config_SOURCES = tests/unit/test_config.c \
 tests_unit_test_config_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_config_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_config_release
+tests_unit_test_config_release_SOURCES = tests/unit/test_config_release.c \
+	tests/unit/config_parse.h
+tests_unit_test_config_release_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_config_release_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_config_errors
 tests_unit_test_config_errors_SOURCES = tests/unit/test_config_errors.c \
 	tests/unit/config_parse.h

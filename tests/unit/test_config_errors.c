@@ -79,10 +79,11 @@ test_unknown_key_suggests_the_near_one(void **state)
 		{"listeners: [{bind: 127.0.0.1:80, tls: {}}]\n" SERVICES,
 			"t.yaml:1:34: unknown key \"tls\" in listeners[0]; "
 			"known here: bind"},
-		{SERVICE("plan: gradual"),
-			"t.yaml:2:52: unknown key \"plan\" in services.web; "
+		{SERVICE("http2: true"),
+			"t.yaml:2:52: unknown key \"http2\" in services.web; "
 			"known here: match, versions, stable, sticky, balance, "
-			"drain, rescue, timeouts, limits"},
+			"drain, rescue, group, plan, warmup, health, timeouts, "
+			"limits"},
 	};
 	size_t i;
 
@@ -294,7 +295,7 @@ test_syntax_errors_have_a_place(void **state)
 		{"a: 1\nb: &x 2\nb: *x\n" REST,
 			"t.yaml:1:1: unknown key \"a\"; known here: workers, "
 			"user, trusted_proxies, timeouts, limits, log, "
-			"listeners, services, admin, state_dir"},
+			"listeners, services, plans, admin, state_dir"},
 		{"a: 1\n---\nb: 1\n",
 			"t.yaml:2:1: a second document (\"---\") in one file"},
 		{"- a\n", "t.yaml:1:1: the file: expected a map, not a list"},

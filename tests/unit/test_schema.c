@@ -115,6 +115,34 @@ test_json_schema_describes_each_key(void **state)
 }
 
 static void
+test_json_schema_knows_decimal_numbers(void **state)
+{
+	char *text = printed(config_print_json_schema);
+	json_t *schema = json_loads(text, 0, NULL);
+	json_t *at = schema_at(schema, "plans.NAME.false_rollback");
+	json_t *number = json_array_get(json_object_get(at, "anyOf"), 0);
+
+	assert_string_equal(
+		json_string_value(json_object_get(number, "type")), "number");
+	assert_true(json_number_value(json_object_get(number, "minimum")) ==
+		    0.0001);
+	assert_true(
+		json_number_value(json_object_get(number, "maximum")) == 0.1);
+	assert_true(json_number_value(json_object_get(at, "default")) == 0.001);
+	/* Not 0.10000000000000001. */
+	assert_non_null(strstr(text, "\"maximum\": 0.1\n"));
+
+	/* A bare 404 is a number to YAML. */
+	at = schema_at(schema, "services.NAME.health.statuses");
+	number = json_array_get(json_object_get(at, "anyOf"), 1);
+	number = json_array_get(json_object_get(number, "anyOf"), 0);
+	assert_string_equal(
+		json_string_value(json_object_get(number, "type")), "integer");
+	json_decref(schema);
+	free(text);
+}
+
+static void
 test_reference_describes_each_key(void **state)
 {
 	char *man = printed(config_print_reference_man);
@@ -170,6 +198,13 @@ test_examples_of_lists_are_good(void **state)
 		{"services.NAME.match.paths", SERVICE("match: {paths: %s}")},
 		{"services.NAME.sticky.key", SERVICE("sticky: {key: %s}")},
 		{"services.NAME.balance.key", SERVICE("balance: {key: %s}")},
+		{"services.NAME.health.statuses",
+			SERVICE("health: {path: /, statuses: %s}")},
+		{"plans.NAME.steps", "plans: {p: {steps: %s}}\n" REST},
+		{"plans.NAME.error_statuses",
+			"plans: {p: {error_statuses: %s}}\n" REST},
+		{"plans.NAME.watch", "plans: {p: {watch: %s}}\n" LISTENERS
+				     "services: {api: {" VERSIONS "}}\n"},
 		{"services.NAME.versions.NAME.endpoints",
 			LISTENERS "services: {a: {versions: {v: {endpoints: "
 				  "%s}}}}\n"},
@@ -203,6 +238,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_example_loads),
 		TEST(test_json_schema_describes_each_key),
+		TEST(test_json_schema_knows_decimal_numbers),
 		TEST(test_reference_describes_each_key),
 		TEST(test_examples_of_the_schema_are_good),
 		TEST(test_examples_of_lists_are_good),
