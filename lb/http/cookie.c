@@ -4,7 +4,6 @@
 
 #include "http/chars.h"
 
-#define SEED_DIGITS 5
 #define NUMBER_DIGITS 8 /* the most of a generation; all of an endpoint */
 
 /* Takes the part before the next dot off *rest. */
@@ -51,13 +50,19 @@ is_version_name(struct slice name)
 }
 
 bool
+cookie_parse_seed(struct slice value, uint32_t *out)
+{
+	return value.len == COOKIE_SEED_DIGITS && parse_hex(value, out);
+}
+
+bool
 cookie_parse(struct slice value, struct cookie *out)
 {
 	struct slice seed, generation, endpoint;
 
 	*out = (struct cookie){0};
 	if (value.len >= COOKIE_VALUE_SIZE || !take_part(&value, &seed) ||
-		seed.len != SEED_DIGITS || !parse_hex(seed, &out->seed))
+		!cookie_parse_seed(seed, &out->seed))
 		return false;
 	if (slice_equal(value, SLICE("-.-.-")))
 		return true;
@@ -100,7 +105,7 @@ cookie_format(const struct cookie *cookie, char out[COOKIE_VALUE_SIZE])
 	char *p;
 
 	assert(cookie->seed < COOKIE_CELLS);
-	p = put_hex(out, cookie->seed, SEED_DIGITS);
+	p = put_hex(out, cookie->seed, COOKIE_SEED_DIGITS);
 	*p++ = '.';
 	if (!cookie->is_pin) {
 		memcpy(p, "-.-.-", 5);

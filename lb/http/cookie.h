@@ -16,6 +16,7 @@
 #define COOKIE_VERSION_MAX 64 /* bytes of a version's name */
 #define COOKIE_VALUE_SIZE 96  /* room for any value, with NUL */
 #define COOKIE_CELLS (UINT32_C(1) << 20)
+#define COOKIE_SEED_DIGITS 5
 
 struct cookie {
 	uint32_t seed;        /* the client's cell, below COOKIE_CELLS */
@@ -29,6 +30,9 @@ struct cookie {
 /* False for anything but exactly the form above (lower-case hex, no leading
  * zeros in the generation but for "0" itself). */
 bool cookie_parse(struct slice value, struct cookie *out);
+
+/* Its first part alone. False for anything but five lower-case hex digits. */
+bool cookie_parse_seed(struct slice value, uint32_t *out);
 
 /* Writes the value without NUL; returns its length. */
 size_t cookie_format(

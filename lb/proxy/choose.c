@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "proxy/balance.h"
 #include "proxy/key.h"
+#include "proxy/witness.h"
 
 /* Room for a Set-Cookie value, but for name, Domain and the cookie itself. */
 #define ATTRIBUTES_MAX 128
@@ -75,6 +76,26 @@ former_stable(const struct snapshot_service *service,
 	return stable != STICKY_NONE ? stable : 0;
 }
 
+/* Entry and page are to move as one: all services of a group go by one
+ * seed. */
+static void
+fill_group_seed(const struct exchange *exchange, struct sticky_input *input)
+{
+	const struct snapshot_service *service = exchange->service;
+	struct cookie cookie;
+	struct slice value;
+
+	for (size_t i = 0; i < service->n_mates; i++) {
+		value = message_find_cookie(
+			&exchange->request, service->mates[i]->cookie_name);
+		if (value.ptr == NULL || !cookie_parse(value, &cookie))
+			continue;
+		input->has_group_seed = true;
+		input->group_seed = cookie.seed;
+		return;
+	}
+}
+
 static void
 fill_cookie(const struct exchange *exchange,
 	const struct release_record *record, const struct release_cell *cell,
@@ -90,6 +111,7 @@ fill_cookie(const struct exchange *exchange,
 	if (value.ptr == NULL)
 		value = message_find_cookie(
 			&exchange->request, service->former_cookie_name);
+	fill_group_seed(exchange, input);
 	if (value.ptr == NULL || !cookie_parse(value, &input->cookie))
 		return;
 	input->has_cookie = true;
@@ -131,12 +153,12 @@ choose_version(struct exchange *exchange)
 	memset(&input, 0, sizeof(input));
 	input.stable = index_of(service, record->stable);
 	input.candidate = STICKY_NONE;
-	if (cell.state == RELEASE_RUNNING && record->candidate != NULL)
+	if (release_candidate(record, &cell) != NULL)
 		input.candidate = index_of(service, record->candidate);
 	if (input.stable == STICKY_NONE)
 		input.stable = former_stable(service, record);
 	input.is_running = input.candidate != STICKY_NONE;
-	input.generation = cell.generation;
+	input.generation = record->generation;
 	input.share_bp = cell.share_bp;
 	input.release_seed = record->seed;
 	input.pin = pin_mode(sticky);
@@ -155,7 +177,7 @@ choose_version(struct exchange *exchange)
 				 input.cookie.has_endpoint &&
 				 input.pinned == exchange->decision.version;
 	exchange->affinity_hash = input.cookie.endpoint;
-	exchange->generation = cell.generation;
+	exchange->generation = record->generation;
 	exchange->is_navigation = input.is_navigation;
 	exchange->is_release_running = input.is_running;
 	/* Of reads only: a conditional write must stay one. */
@@ -163,6 +185,9 @@ choose_version(struct exchange *exchange)
 		(request->method == HTTP_GET || request->method == HTTP_HEAD) &&
 		input.has_cookie && input.cookie.is_pin &&
 		!slice_equal(input.cookie.version, exchange->version->name);
+	if (input.is_running)
+		witness_begin(exchange, &cell, input.candidate);
+	witness_begin_watches(exchange);
 }
 
 bool

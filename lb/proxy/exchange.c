@@ -11,6 +11,7 @@
 #include "proxy/route_path.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/witness.h"
 
 /*
  * The one state machine of a request. Its order:
@@ -80,6 +81,7 @@ exchange_finish(struct exchange *exchange, enum stream_end end)
 	if (exchange->first_target != NULL)
 		exchange->target = exchange->first_target;
 	measure_exchange(exchange);
+	witness_end(exchange);
 	if (exchange->is_tunnel)
 		meter_add(&shard->counts->tunnels, (uint64_t)-1);
 	else
@@ -253,6 +255,7 @@ retry(struct exchange *exchange, enum meter_error error)
 void
 exchange_on_failure(struct exchange *exchange, enum meter_error error)
 {
+	witness_failure(exchange, error);
 	if (exchange->state < EXCHANGE_RESPONDING && retry(exchange, error))
 		return;
 	if (exchange->rescue == RESCUE_ASKING) {

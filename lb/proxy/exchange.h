@@ -20,9 +20,11 @@
 #include "proxy/forward.h"
 #include "proxy/shard.h"
 #include "proxy/sticky.h"
+#include "release/crowd.h"
 
 struct exchange;
 struct upstream;
+struct witness_watch;
 
 enum stream_end {
 	STREAM_DONE,    /* the response is whole */
@@ -124,6 +126,13 @@ struct exchange {
 	struct list queue_node; /* in the endpoint's queue */
 	struct timeout queue_timeout;
 	struct upstream_pool *queue; /* whose queue it waits in, or NULL */
+
+	/* What the judge is to hear: see proxy/witness. */
+	struct registry_unit *unit; /* the ticket's */
+	struct crowd_ticket ticket;
+	struct witness_watch *watches;
+	bool has_sent;
+	bool has_answered;
 
 	/* Facts about the request that are worked out once. */
 	bool is_trusted;

@@ -5,6 +5,7 @@
 #include "http/h1_frame.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream.h"
+#include "proxy/witness.h"
 
 /* The window has been handed on. */
 static void
@@ -34,13 +35,35 @@ exchange_await_response(struct exchange *exchange)
 		upstream_await(upstream, NULL);
 }
 
+/* "service=version": for what the backend asks of other services in turn. While
+ * a release runs it also says for which client, so that what happens there
+ * counts once for each of them. */
+static struct slice
+write_caller(const struct exchange *exchange, struct forward_text *text)
+{
+	static const char hex[] = "0123456789abcdef";
+	char *value = forward_text_take(text,
+		exchange->service->name.len + 1 + exchange->version->name.len +
+			sizeof(STICKY_CELL_PARAMETER) + COOKIE_SEED_DIGITS);
+	char *out = slice_append(value, exchange->service->name);
+
+	*out++ = '=';
+	out = slice_append(out, exchange->version->name);
+	if (exchange->is_release_running && exchange->decision.has_identity) {
+		out = slice_append(
+			out, slice_from_string(STICKY_CELL_PARAMETER));
+		for (int i = COOKIE_SEED_DIGITS - 1; i >= 0; i--)
+			*out++ = hex[exchange->decision.cell >> 4 * i & 15];
+	}
+	return (struct slice){value, (size_t)(out - value)};
+}
+
 static size_t
 write_request_head(struct exchange *exchange)
 {
 	struct shard *shard = exchange->shard;
 	struct forward_text text = exchange_text_space(shard);
 	const struct snapshot_service *service = exchange->service;
-	struct slice version = exchange->version->name;
 	struct forward_request_options options = {
 		.client = {&exchange->peer, exchange->is_trusted,
 			exchange->scheme},
@@ -53,15 +76,9 @@ write_request_head(struct exchange *exchange)
 		.drops_conditions = exchange->drops_conditions,
 		.is_upgrade = exchange->is_upgrade,
 	};
-	char *value =
-		forward_text_take(&text, service->name.len + 1 + version.len);
 	struct forward_head head;
 
-	memcpy(value, service->name.ptr, service->name.len);
-	value[service->name.len] = '=';
-	memcpy(value + service->name.len + 1, version.ptr, version.len);
-	options.override_value =
-		(struct slice){value, service->name.len + 1 + version.len};
+	options.override_value = write_caller(exchange, &text);
 	if (!forward_request(&exchange->request, &options, &text, &head))
 		return 0;
 	return forward_write_request(
@@ -91,6 +108,7 @@ exchange_send_request(struct exchange *exchange)
 	upstream->is_chunked_out = exchange->request.body == BODY_CHUNKED;
 	exchange->state = EXCHANGE_WAITING;
 	exchange->sent_ns = exchange->shard->now_ns;
+	witness_sent(exchange);
 	after_send(exchange,
 		upstream_send(upstream, head_len, exchange->body,
 			exchange->body_trailers, exchange->is_body_complete));

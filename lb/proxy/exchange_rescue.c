@@ -3,6 +3,7 @@
 #include "proxy/rescue.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/witness.h"
 
 void
 exchange_arm_rescue(struct exchange *exchange)
@@ -18,6 +19,7 @@ exchange_arm_rescue(struct exchange *exchange)
 	/* It had it the last time: ask it at once. */
 	exchange->version = other;
 	exchange->is_recalled = true;
+	witness_renounce(exchange);
 }
 
 /* It can't be asked now: back to the version that was chosen. */
@@ -34,6 +36,7 @@ exchange_ask_chosen(struct exchange *exchange)
 enum exchange_verdict
 exchange_weigh(struct exchange *exchange, const struct message *response)
 {
+	witness_response(exchange, response);
 	if (exchange->rescue == RESCUE_ASKING)
 		return rescue_is_good(exchange, response) ? VERDICT_PASS_ON
 							  : VERDICT_REFUSE;

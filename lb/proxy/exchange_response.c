@@ -5,6 +5,7 @@
 #include "proxy/choose.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream.h"
+#include "proxy/witness.h"
 
 /* An answer that makes no sense: its connection can't be trusted. */
 void
@@ -97,6 +98,7 @@ exchange_on_response(struct exchange *exchange, const struct message *response,
 	exchange->state = EXCHANGE_RESPONDING;
 	exchange->status = response->status;
 	exchange->bytes_out = body.len;
+	witness_trailers(exchange, trailers);
 	/* Trailers that came at once go behind the head, in their place. */
 	result = exchange->ops->send_head(
 		exchange->stream, &head, body, is_end && trailers.len == 0);
@@ -141,6 +143,7 @@ exchange_on_response_body(struct exchange *exchange, struct slice data,
 {
 	enum conn_result result;
 
+	witness_trailers(exchange, trailers);
 	exchange->bytes_out += data.len;
 	result = exchange->ops->send_body(
 		exchange->stream, data, trailers, is_end);

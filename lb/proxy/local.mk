@@ -33,6 +33,7 @@ libperch_a_SOURCES += \
 	lb/proxy/snapshot.c lb/proxy/snapshot.h \
 	lb/proxy/sticky.c lb/proxy/sticky.h \
 	lb/proxy/tunnel.c lb/proxy/tunnel.h \
+	lb/proxy/witness.c lb/proxy/witness.h \
 	lb/proxy/upstream.c lb/proxy/upstream.h \
 	lb/proxy/upstream_pool.c lb/proxy/upstream_pool.h \
 	lb/proxy/upstream_private.h \

@@ -11,6 +11,7 @@ registry_init(struct registry *registry, unsigned n_workers)
 {
 	memset(registry, 0, sizeof(*registry));
 	table_init(&registry->by_name);
+	table_init(&registry->units_by_name);
 	registry->n_workers = n_workers;
 	registry->workers =
 		memory_zalloc_array(n_workers, sizeof(struct worker_counts));
@@ -35,6 +36,34 @@ free_version(struct registry_version *version)
 	free(version);
 }
 
+static void
+free_watchers(struct registry_service *service)
+{
+	const struct registry_watchers *watchers =
+		atomic_load(&service->watchers);
+	const struct registry_watchers *previous;
+
+	for (; watchers != NULL; watchers = previous) {
+		previous = watchers->previous;
+		free((void *)(uintptr_t)watchers);
+	}
+}
+
+static void
+free_units(struct registry *registry)
+{
+	struct registry_unit *unit;
+
+	while ((unit = registry->units) != NULL) {
+		registry->units = unit->next;
+		crowd_publish(&unit->release.crowd, NULL, 0);
+		crowd_reclaim(&unit->release.crowd, UINT64_MAX);
+		free(unit->flights);
+		free(unit);
+	}
+	table_free(&registry->units_by_name);
+}
+
 void
 registry_free(struct registry *registry)
 {
@@ -48,11 +77,13 @@ registry_free(struct registry *registry)
 			free_version(version);
 		}
 		release_free(&service->release);
+		free_watchers(service);
 		free(service->name);
 		free(service->meters);
 		free(service);
 	}
 	table_free(&registry->by_name);
+	free_units(registry);
 	free(registry->workers);
 }
 
@@ -78,6 +109,46 @@ registry_service(struct registry *registry, const char *name)
 	registry->services = service;
 	table_set(&registry->by_name, key, service);
 	return service;
+}
+
+struct registry_unit *
+registry_unit(struct registry *registry, const char *name)
+{
+	struct slice key = slice_from_string(name);
+	struct registry_unit *unit = table_find(&registry->units_by_name, key);
+
+	if (unit != NULL)
+		return unit;
+	unit = memory_zalloc(sizeof(*unit));
+	release_unit_init(&unit->release, name, &registry->last_generation);
+	unit->flights = memory_zalloc_array(
+		registry->n_workers, sizeof(*unit->flights));
+	for (unsigned i = 0; i < registry->n_workers; i++)
+		crowd_flights_init(&unit->flights[i].flights);
+	unit->next = registry->units;
+	registry->units = unit;
+	table_set(&registry->units_by_name,
+		slice_from_string(unit->release.name), unit);
+	return unit;
+}
+
+void
+registry_set_watch(
+	struct registry_service *service, const struct registry_watch *watch)
+{
+	const struct registry_watchers *old = atomic_load_explicit(
+		&service->watchers, memory_order_relaxed);
+	size_t n_old = old != NULL ? old->n : 0;
+	struct registry_watchers *now = memory_zalloc(
+		sizeof(*now) + (n_old + 1) * sizeof(now->items[0]));
+
+	for (size_t i = 0; i < n_old; i++)
+		if (old->items[i].unit != watch->unit)
+			now->items[now->n++] = old->items[i];
+	if (watch->member != NULL)
+		now->items[now->n++] = *watch;
+	now->previous = old;
+	atomic_store_explicit(&service->watchers, now, memory_order_release);
 }
 
 struct registry_version *

@@ -19,6 +19,8 @@
 #include "release/meter.h"
 #include "release/release.h"
 
+#define REGISTRY_STATUS_WORDS 16 /* room for 0 to 1023 */
+
 struct registry_endpoint {
 	unsigned id; /* dense, from 0: workers index their pools by it */
 	struct registry_version *version;
@@ -55,9 +57,42 @@ struct registry_version {
 struct registry_service {
 	char *name;
 	struct release release;
+	/* Releases that watch it; NULL: none does. */
+	_Atomic(const struct registry_watchers *) watchers;
 	struct meter *meters; /* one for each worker: found no version */
 	struct registry_version *versions;
 	struct registry_service *next;
+};
+
+/* A worker's samples in flight, apart from the other workers'. */
+struct registry_flights {
+	struct crowd_flights flights;
+	char apart[48];
+};
+
+/* What is released together: a service, or a group of them. */
+struct registry_unit {
+	struct release_unit release; /* the first member: see registry_unit_of */
+	struct registry_flights *flights; /* one for each worker */
+	/* By status: bits of 1 << (status % 64). Of the plan that runs. */
+	_Atomic uint64_t error_statuses[REGISTRY_STATUS_WORDS];
+	_Atomic uint64_t watch_statuses[REGISTRY_STATUS_WORDS];
+	struct registry_unit *next; /* newest first */
+};
+
+/* A release that counts what happens to its clients at another service. */
+struct registry_watch {
+	struct registry_unit *unit;
+	unsigned index; /* which of the release's watches */
+	/* How its clients are known: a service of the unit. */
+	const struct registry_service *member;
+};
+
+/* Immutable. */
+struct registry_watchers {
+	size_t n;
+	const struct registry_watchers *previous; /* kept: it may be in use */
+	struct registry_watch items[];
 };
 
 /* What a worker counts that belongs to no service. One writer each. */
@@ -78,6 +113,9 @@ struct registry {
 	struct worker_counts *workers; /* one for each */
 	struct registry_service *services; /* newest first */
 	struct table by_name;              /* the same by name */
+	struct registry_unit *units;
+	struct table units_by_name;
+	uint32_t last_generation; /* of all releases */
 	unsigned n_endpoints;
 };
 
@@ -86,6 +124,8 @@ void registry_init(struct registry *registry, unsigned n_workers);
 void registry_free(struct registry *registry);
 
 /* Each finds an entry or makes it. */
+struct registry_unit *registry_unit(
+	struct registry *registry, const char *name);
 struct registry_service *registry_service(
 	struct registry *registry, const char *name);
 struct registry_version *registry_version(struct registry *registry,
@@ -93,6 +133,29 @@ struct registry_version *registry_version(struct registry *registry,
 struct registry_endpoint *registry_endpoint(struct registry *registry,
 	struct registry_version *version, const char *name, const char *host,
 	uint16_t port);
+
+/* For workers to see with their next request: watch is added, or, where it has
+ * no member, the unit's is taken away. */
+void registry_set_watch(
+	struct registry_service *service, const struct registry_watch *watch);
+
+/* What the service is released with. Only after release_adopt(). */
+static inline struct registry_unit *
+registry_unit_of(const struct registry_service *service)
+{
+	return (struct registry_unit *)(uintptr_t)atomic_load_explicit(
+		&service->release.unit, memory_order_acquire);
+}
+
+/* In one of a unit's sets. */
+static inline bool
+registry_has_status(const _Atomic uint64_t *statuses, unsigned status)
+{
+	return status < REGISTRY_STATUS_WORDS * 64 &&
+	       (atomic_load_explicit(&statuses[status / 64],
+			memory_order_relaxed) >>
+		       status % 64 & 1) != 0;
+}
 
 /* Sums over all workers; a version's over its endpoints too, a service's over
  * its versions too. out is overwritten. */

@@ -18,6 +18,7 @@
 #include "proxy/rescue.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/witness.h"
 
 /* A 16 KiB answer with its head fits one read. */
 #define BUFFER_MIN (32 * 1024)
@@ -78,6 +79,8 @@ shard_new(unsigned index, struct registry *registry,
 		return NULL;
 	}
 	pool_init(&shard->exchanges, sizeof(struct exchange),
+		MAX_FREE_EXCHANGES);
+	pool_init(&shard->watches, sizeof(struct witness_watch),
 		MAX_FREE_EXCHANGES);
 	pool_init(&shard->buffers, sizeof(struct buffer) + BUFFER_MIN,
 		MAX_FREE_BUFFERS);
@@ -438,6 +441,7 @@ shard_free(struct shard *shard)
 	free(shard->pools);
 	pool_close(&shard->buffers);
 	pool_close(&shard->exchanges);
+	pool_close(&shard->watches);
 	pipe_pool_close(&shard->pipes);
 	if (shard->spare_fd >= 0)
 		close(shard->spare_fd);

@@ -80,6 +80,7 @@ struct shard {
 	uint64_t random;
 	struct pool buffers;
 	struct pool exchanges;
+	struct pool watches; /* of proxy/witness */
 	struct pipe_pool pipes;
 	struct list clients; /* all client connections */
 	struct list listeners;

@@ -221,6 +221,24 @@ name_cookies(struct snapshot *snapshot)
 	table_free(&counts);
 }
 
+static void
+join_group(struct snapshot *snapshot, struct snapshot_service *service)
+{
+	const struct snapshot_service *other;
+
+	if (service->config->group == NULL)
+		return;
+	service->mates = memory_zalloc_array(
+		snapshot->n_services, sizeof(struct snapshot_service *));
+	for (size_t i = 0; i < snapshot->n_services; i++) {
+		other = &snapshot->services[i];
+		if (other->config->group != NULL &&
+			strcmp(other->config->group, service->config->group) ==
+				0)
+			service->mates[service->n_mates++] = other;
+	}
+}
+
 struct snapshot *
 snapshot_build(struct config *config, struct registry *registry,
 	struct access_log *access_log)
@@ -244,6 +262,8 @@ snapshot_build(struct config *config, struct registry *registry,
 	}
 	route_finish(&snapshot->routes);
 	name_cookies(snapshot);
+	for (i = 0; i < config->n_services; i++)
+		join_group(snapshot, &snapshot->services[i]);
 	return snapshot;
 }
 
@@ -265,6 +285,7 @@ snapshot_free(struct snapshot *snapshot)
 			free(version->hashes);
 		}
 		free(service->versions);
+		free(service->mates);
 		free((char *)(uintptr_t)service->suffixed_name);
 	}
 	free(snapshot->services);

@@ -51,6 +51,9 @@ struct snapshot_service {
 	const char *suffixed_name;       /* owned: one of the two */
 	struct snapshot_version *versions;
 	size_t n_versions;
+	/* All of its group, itself among them, in the config's order; or none. */
+	const struct snapshot_service **mates;
+	size_t n_mates;
 };
 
 /* An open access log; several snapshots may use one. */

@@ -25,20 +25,23 @@ sticky_bucket(uint32_t cell, uint64_t release_seed)
 	return (uint32_t)(hash_u64(cell, release_seed) % STICKY_SHARE_FULL);
 }
 
+uint32_t
+sticky_cell(uint64_t key_hash)
+{
+	return (uint32_t)(key_hash % COOKIE_CELLS);
+}
+
 /* Who the client is, as far as releases are concerned. */
 static uint32_t
 cell_of(const struct sticky_input *input)
 {
 	bool prefers_key = input->is_identity_by_key && input->has_key;
-	uint64_t source;
 
+	if (input->has_group_seed && !prefers_key)
+		return sticky_cell(input->group_seed);
 	if (input->has_cookie && !prefers_key)
-		source = input->cookie.seed;
-	else if (input->has_key)
-		source = input->key_hash;
-	else
-		source = input->random;
-	return (uint32_t)(source % COOKIE_CELLS);
+		return sticky_cell(input->cookie.seed);
+	return sticky_cell(input->has_key ? input->key_hash : input->random);
 }
 
 /* Was the cookie written in the release that the service is in now? */
@@ -151,7 +154,8 @@ sticky_decide(
 	int by_bucket = version_by_bucket(input, cell);
 
 	decision->cell = cell;
-	decision->has_identity = input->has_cookie || input->has_key;
+	decision->has_identity = input->has_cookie || input->has_key ||
+				 input->has_group_seed;
 	if (input->override != STICKY_NONE) {
 		decision->version = input->override;
 		decision->reason = STICKY_OVERRIDE;
@@ -212,26 +216,74 @@ sticky_is_navigation(const struct message *request)
 		       SLICE("document"));
 }
 
+/* The next element of the list, taken apart; version.ptr NULL if it has no
+ * "service=". */
+struct element {
+	struct slice service;
+	struct slice version;
+	struct slice parameters; /* from the semicolon on */
+};
+
+static bool
+next_element(struct slice *list, struct element *out)
+{
+	struct slice whole;
+	const char *equals, *semicolon;
+
+	if (!field_list_next(list, &whole))
+		return false;
+	*out = (struct element){whole, SLICE_NONE, SLICE_NONE};
+	semicolon = memchr(whole.ptr, ';', whole.len);
+	if (semicolon != NULL) {
+		out->parameters.ptr = semicolon;
+		out->parameters.len =
+			whole.len - (size_t)(semicolon - whole.ptr);
+		whole.len -= out->parameters.len;
+		out->service = slice_trim(whole);
+	}
+	equals = memchr(whole.ptr, '=', whole.len);
+	if (equals == NULL)
+		return true;
+	out->service = slice_trim((struct slice){
+		whole.ptr, (size_t)(equals - whole.ptr)});
+	out->version = slice_trim((struct slice){equals + 1,
+		whole.len - (size_t)(equals + 1 - whole.ptr)});
+	return true;
+}
+
 struct slice
 sticky_parse_override(struct slice value, struct slice service)
 {
-	struct slice element, bare = {NULL, 0};
+	struct slice bare = SLICE_NONE;
+	struct element element;
 
-	while (field_list_next(&value, &element)) {
-		const char *equals = memchr(element.ptr, '=', element.len);
-		struct slice name = {element.ptr, 0};
-		struct slice version;
-
-		if (equals == NULL) {
+	while (next_element(&value, &element)) {
+		if (element.version.ptr == NULL) {
 			if (bare.len == 0)
-				bare = element;
-			continue;
+				bare = element.service;
+		} else if (slice_equal(element.service, service)) {
+			return element.version;
 		}
-		name.len = (size_t)(equals - element.ptr);
-		version.ptr = equals + 1;
-		version.len = element.len - name.len - 1;
-		if (slice_equal(slice_trim(name), service))
-			return slice_trim(version);
 	}
 	return bare;
+}
+
+bool
+sticky_parse_caller(struct slice value, struct slice service,
+	struct slice *version, uint32_t *cell)
+{
+	struct slice name = SLICE(STICKY_CELL_PARAMETER);
+	struct element element;
+
+	while (next_element(&value, &element)) {
+		if (element.version.len == 0 ||
+			!slice_equal(element.service, service) ||
+			!slice_starts_with(element.parameters, name))
+			continue;
+		element.parameters.ptr += name.len;
+		element.parameters.len -= name.len;
+		*version = element.version;
+		return cookie_parse_seed(element.parameters, cell);
+	}
+	return false;
 }

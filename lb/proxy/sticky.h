@@ -14,6 +14,8 @@
 #include "release/release.h"
 
 #define STICKY_NONE (-1)
+/* In a header of "service=version;cell=0123f": the client's cell. */
+#define STICKY_CELL_PARAMETER ";cell="
 /* Shares and buckets are in hundredths of a percent. */
 #define STICKY_SHARE_FULL 10000
 
@@ -53,6 +55,9 @@ struct sticky_input {
 	int override;            /* a version that may answer, or STICKY_NONE */
 	bool has_cookie;         /* well-formed */
 	struct cookie cookie;
+	/* In a group: from the cookie of its first service that came along. */
+	bool has_group_seed;
+	uint32_t group_seed;
 	int pinned;              /* the cookie's version by index, or STICKY_NONE */
 	enum release_standing pinned_standing; /* by release_standing_of() */
 	bool is_pinned_usable;   /* has an endpoint that is not left out */
@@ -78,6 +83,9 @@ void sticky_decide(
 /* 0 to 9,999: XXH3_64(cell, seed) mod 10,000. */
 uint32_t sticky_bucket(uint32_t cell, uint64_t release_seed);
 
+/* What stands for a client of that key. */
+uint32_t sticky_cell(uint64_t key_hash);
+
 /* See versions: Sec-Fetch-*, or Accept where none came. */
 bool sticky_is_navigation(const struct message *request);
 bool sticky_has_fetch_metadata(const struct message *request);
@@ -88,5 +96,11 @@ bool sticky_has_fetch_metadata(const struct message *request);
  * says nothing of the service.
  */
 struct slice sticky_parse_override(struct slice value, struct slice service);
+
+/* What the same header says of a client of that service: false if it names no
+ * version of it, or no cell. */
+bool sticky_parse_caller(struct slice value, struct slice service,
+	struct slice *version, uint32_t *cell)
+	__attribute__((warn_unused_result));
 
 #endif

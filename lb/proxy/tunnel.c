@@ -5,6 +5,7 @@
 
 #include "proxy/exchange_private.h"
 #include "proxy/upstream.h"
+#include "proxy/witness.h"
 
 /* The head's bytes move out of the client's buffer; nothing of the snapshot is
  * needed any more. */
@@ -51,6 +52,8 @@ tunnel_switch(struct exchange *exchange, const struct message *response,
 	}
 	exchange->first_byte_ns = exchange->shard->now_ns;
 	exchange->status = 101;
+	witness_response(exchange, response);
+	witness_end(exchange);
 	if (!begin(exchange)) {
 		exchange_abort(exchange);
 		return;

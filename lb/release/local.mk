@@ -7,4 +7,6 @@ libperch_a_SOURCES += \
 	lb/release/meter.c lb/release/meter.h \
 	lb/release/plan.c lb/release/plan.h \
 	lb/release/release.c lb/release/release.h \
-	lb/release/state_file.c lb/release/state_file.h
+	lb/release/release_adopt.c \
+	lb/release/release_change.c lb/release/release_change.h \
+	lb/release/release_state.c lb/release/release_state.h

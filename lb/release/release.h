@@ -24,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "release/crowd.h"
 
 #define RELEASE_NAME_MAX 64 /* bytes of a version's or service's name */
 #define RELEASE_SHARE_FULL 10000 /* shares are in hundredths of a percent */
@@ -82,6 +83,7 @@ struct release_cell {
 
 struct release_unit {
 	_Atomic uint64_t cell;
+	struct crowd_handle crowd; /* whom the judge counts */
 	char name[RELEASE_NAME_MAX + 1]; /* the service's or the group's */
 	/* Control only. */
 	uint32_t *last_generation; /* of all units; the caller's */

@@ -1,0 +1,693 @@
+#include "proxy/judge.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "proxy/health.h"
+#include "proxy/judge_json.h"
+#include "proxy/releases.h"
+#include "release/release_state.h"
+
+/*
+ * What the plan asks for is done in this order: a rollback first of all; then
+ * the record is written; then people are told. A share or a promotion comes
+ * from the plan only once its record is on disk. Every change of share ends the
+ * crowd's tick and begins a step of it under the epoch that the cell is about to
+ * have, so that no client is counted on a side that it is no longer on.
+ */
+
+#define JUDGE_SELF "judge"
+
+struct judge *
+judge_new(struct releases *releases, struct registry_unit *unit)
+{
+	struct judge *judge = memory_zalloc(sizeof(*judge));
+
+	judge->releases = releases;
+	judge->unit = unit;
+	return judge;
+}
+
+void
+judge_free(struct judge *judge)
+{
+	free(judge->sides);
+	free(judge);
+}
+
+bool
+judge_is_active(const struct judge *judge)
+{
+	return plan_is_active(&judge->plan) ||
+	       judge->plan.pending.act != PLAN_ACT_NONE;
+}
+
+static void
+set_word(struct judge *judge, const char *who, const char *why)
+{
+	snprintf(judge->who, sizeof(judge->who), "%s", who);
+	snprintf(judge->why, sizeof(judge->why), "%s", why);
+}
+
+/* --- whom it counts ---------------------------------------------------------- */
+
+static void
+set_watches(struct judge *judge, bool is_on)
+{
+	const struct evidence_config *config = &judge->evidence.config;
+
+	for (unsigned i = 0; i < config->n_watches; i++)
+		registry_set_watch(
+			registry_service(judge->releases->registry,
+				config->watches[i]),
+			&(struct registry_watch){.unit = judge->unit,
+				.index = i,
+				.member = is_on ? judge->sides[0].service
+						: NULL});
+}
+
+static void
+stop_counting(struct judge *judge)
+{
+	if (judge->crowd == NULL)
+		return;
+	set_watches(judge, false);
+	crowd_publish(&judge->unit->release.crowd, NULL,
+		judge->releases->stamp + 1);
+	judge->crowd = NULL;
+}
+
+/* For a release whose cell will have this generation and epoch. */
+static void
+start_counting(struct judge *judge, uint32_t generation, uint16_t epoch)
+{
+	stop_counting(judge);
+	judge->crowd =
+		crowd_new(generation, judge->releases->registry->n_workers,
+			judge->evidence.config.n_watches);
+	if (judge->crowd == NULL) {
+		log_error("release of %s: no memory to count its clients in: "
+			  "it will not be judged",
+			judge->unit->release.name);
+		return;
+	}
+	crowd_begin_step(judge->crowd, epoch);
+	crowd_publish(&judge->unit->release.crowd, judge->crowd,
+		judge->releases->stamp + 1);
+	set_watches(judge, true);
+}
+
+static void
+take_counts(struct judge *judge, uint64_t now_ns)
+{
+	struct evidence_tick tick;
+	struct histogram_counts stable;
+	struct evidence_lines lines = {.is_known = false};
+
+	if (judge->crowd == NULL)
+		return;
+	crowd_read(judge->crowd, &tick);
+	evidence_add(&judge->evidence, &tick, now_ns);
+	crowd_totals(judge->crowd, &judge->totals);
+	if (judge->evidence.window != judge->window)
+		crowd_begin_window(judge->crowd);
+	judge->window = judge->evidence.window;
+	crowd_stable_samples(judge->crowd, &stable);
+	evidence_draw_lines(&judge->evidence.config, &stable, &lines);
+	if (lines.is_known)
+		crowd_set_lines(judge->crowd, &lines);
+}
+
+/* --- doing what the plan says ------------------------------------------------- */
+
+static void
+start_release(struct judge *judge, uint16_t share_bp)
+{
+	struct release_unit *unit = &judge->unit->release;
+	struct release_choice choices[judge->n_sides];
+	struct error error;
+
+	for (size_t i = 0; i < judge->n_sides; i++)
+		choices[i] = (struct release_choice){
+			&judge->sides[i].service->release,
+			judge->sides[i].candidate};
+	start_counting(judge, *unit->last_generation + 1,
+		(uint16_t)(release_unit_cell(unit).epoch + 1));
+	/* What was checked when it was asked for can have changed since. */
+	if (!release_start(unit, choices, judge->n_sides, share_bp,
+		    judge->seed, clock_wall_ns(), &error))
+		log_error("release of %s: %s", unit->name, error.message);
+}
+
+static void
+put_share(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
+{
+	struct release_unit *unit = &judge->unit->release;
+	struct release_cell cell = release_unit_cell(unit);
+	struct error error;
+
+	if (cell.state != RELEASE_RUNNING) {
+		start_release(judge, share_bp);
+	} else {
+		take_counts(judge, now_ns);
+		if (judge->crowd != NULL && cell.share_bp != share_bp)
+			crowd_begin_step(
+				judge->crowd, (uint16_t)(cell.epoch + 1));
+		if (!release_set_share(unit, share_bp, &error))
+			log_error("release of %s: %s", unit->name,
+				error.message);
+	}
+	evidence_begin_step(&judge->evidence, share_bp);
+	judge->window = judge->evidence.window;
+}
+
+static void
+act(struct judge *judge, const struct plan_output *out, uint64_t now_ns)
+{
+	struct release_unit *unit = &judge->unit->release;
+	struct error error;
+
+	switch (out->act) {
+	case PLAN_ACT_NONE:
+		return;
+	case PLAN_ACT_SHARE:
+		put_share(judge, out->share_bp, now_ns);
+		return;
+	case PLAN_ACT_ROLLBACK:
+		/* The config may have done it before. */
+		if (release_unit_cell(unit).state == RELEASE_RUNNING &&
+			!release_rollback(unit, clock_wall_ns(), &error))
+			log_error("release of %s: %s", unit->name,
+				error.message);
+		break;
+	case PLAN_ACT_PROMOTE:
+		if (release_unit_cell(unit).state == RELEASE_RUNNING &&
+			!release_promote(unit, clock_wall_ns(), &error))
+			log_error("release of %s: %s", unit->name,
+				error.message);
+		break;
+	}
+	stop_counting(judge);
+}
+
+/* What people call what has just happened. */
+static const char *
+name_event(const struct plan_output *out, const struct plan *plan,
+	enum plan_state before, uint16_t before_bp)
+{
+	switch (out->act) {
+	case PLAN_ACT_SHARE:
+		if (before == PLAN_IDLE)
+			return "started";
+		if (plan->share_bp < before_bp && plan->n_retreats > 0)
+			return "retreated";
+		return plan->state == PLAN_RUNNING ? "advanced" : "share_set";
+	case PLAN_ACT_ROLLBACK:
+		return "rolled_back";
+	case PLAN_ACT_PROMOTE:
+		return "promoted";
+	case PLAN_ACT_NONE:
+		break;
+	}
+	switch (plan->state) {
+	case PLAN_RUNNING:
+		return before == PLAN_PAUSED ? "resumed" : "running";
+	case PLAN_PAUSED:
+		return "paused";
+	case PLAN_FROZEN:
+		return "frozen";
+	default:
+		return "held";
+	}
+}
+
+struct written {
+	struct judge *judge;
+	unsigned run;
+	uint64_t seq;
+	enum plan_act act; /* that has been done already */
+	judge_ack_fn *ack;
+	void *arg;
+};
+
+static void ask_plan(struct judge *judge, uint64_t now_ns);
+
+static void
+acknowledge(const struct written *written, enum judge_answer answer,
+	const char *why)
+{
+	if (written->ack != NULL)
+		written->ack(answer, why, written->arg);
+}
+
+static void
+on_written(bool is_on_disk, const char *why, void *arg)
+{
+	struct written *written = arg;
+	struct judge *judge = written->judge;
+	bool is_mine = judge->run == written->run;
+	char text[300];
+
+	if (is_on_disk && is_mine && written->seq > judge->durable_seq) {
+		judge->durable_seq = written->seq;
+		ask_plan(judge, clock_monotonic_ns());
+	} else if (!is_on_disk && is_mine && written->ack != NULL) {
+		plan_cancel(&judge->plan, written->seq);
+	}
+	snprintf(text, sizeof(text),
+		written->act == PLAN_ACT_ROLLBACK
+			? "rolled back, but that would not survive a restart: "
+			  "%s"
+			: "not done, as it can't be written down: %s",
+		why);
+	if (is_on_disk)
+		acknowledge(written, JUDGE_DONE, "");
+	else
+		acknowledge(written, JUDGE_UNWRITTEN, text);
+	free(written);
+}
+
+static void
+write_record(struct judge *judge, const struct plan_output *out,
+	const char *what, const struct judge_word *word)
+{
+	struct written *written = memory_zalloc(sizeof(*written));
+
+	judge->record = out->record;
+	written->judge = judge;
+	written->run = judge->run;
+	written->seq = out->record.seq;
+	written->act = out->act;
+	if (word != NULL) {
+		written->ack = word->ack;
+		written->arg = word->arg;
+	}
+	releases_write(judge->releases, judge_json_entry(judge, what),
+		on_written, written);
+}
+
+/* What a record is about: what has happened, or is to. */
+static const char *
+name_record(const struct judge *judge, const struct plan_output *out,
+	const char *event)
+{
+	switch (judge->plan.pending.act) {
+	case PLAN_ACT_SHARE:
+		return judge->plan.state == PLAN_IDLE ? "start" : "share";
+	case PLAN_ACT_PROMOTE:
+		return "promote";
+	default:
+		return out->has_record ? event : "";
+	}
+}
+
+static void
+carry_out(struct judge *judge, const struct plan_output *out,
+	enum plan_state before, uint16_t before_bp,
+	const struct judge_word *word, uint64_t now_ns)
+{
+	const char *event = name_event(out, &judge->plan, before, before_bp);
+	json_t *told = NULL;
+
+	act(judge, out, now_ns);
+	if (out->has_event)
+		told = judge_json_event(judge, event, before_bp);
+	/* The record may bring the next turn at once: told is of this one. */
+	if (told != NULL)
+		releases_emit(judge->releases, told);
+	if (out->has_record)
+		write_record(
+			judge, out, name_record(judge, out, event), word);
+}
+
+/* --- each tick ------------------------------------------------------------------ */
+
+static const struct snapshot_version *
+candidate_of(const struct judge *judge, const struct judge_side *side)
+{
+	const struct snapshot *snapshot = judge->releases->snapshot;
+	const struct snapshot_service *service = snapshot_find_service(
+		snapshot, slice_from_string(side->service->name));
+	int version;
+
+	if (service == NULL)
+		return NULL;
+	version = snapshot_find_version(
+		service, slice_from_string(side->candidate));
+	return version < 0 ? NULL : &service->versions[version];
+}
+
+/* Of a group the service that is worst off. */
+static void
+count_healthy(const struct judge *judge, uint64_t now_ns,
+	struct plan_input *input)
+{
+	const struct snapshot_version *version;
+	double worst = 2, part;
+
+	input->n_endpoints = 1;
+	for (size_t i = 0; i < judge->n_sides; i++) {
+		version = candidate_of(judge, &judge->sides[i]);
+		part = version != NULL ? health_fraction_up(version, now_ns)
+				       : 0;
+		if (part >= worst)
+			continue;
+		worst = part;
+		input->n_endpoints =
+			version != NULL ? (unsigned)version->n_endpoints : 1;
+		input->n_healthy =
+			(unsigned)(part * input->n_endpoints + 0.5);
+	}
+}
+
+static void
+ask_plan(struct judge *judge, uint64_t now_ns)
+{
+	struct plan_input input = {
+		.now_ns = now_ns,
+		.evidence = &judge->evidence,
+		.clients = judge->totals.candidate_clients,
+		.is_exhausted = judge->totals.is_exhausted,
+		.is_journal_failing = judge->releases->is_journal_failing,
+		.durable_seq = judge->durable_seq,
+	};
+	enum plan_state before = judge->plan.state;
+	uint16_t before_bp = judge->plan.share_bp;
+	bool is_by_word = judge->plan.pending.is_by_word;
+	struct plan_output out;
+
+	count_healthy(judge, now_ns, &input);
+	plan_tick(&judge->plan, &input, &out);
+	if (out.act == PLAN_ACT_NONE && !out.has_record && !out.has_event)
+		return;
+	/* What an operator asked for is still theirs when it comes about. */
+	if (!is_by_word && before != PLAN_IDLE)
+		set_word(judge, JUDGE_SELF, "");
+	carry_out(judge, &out, before, before_bp, NULL, now_ns);
+}
+
+static void
+tell_untrusted(struct judge *judge)
+{
+	struct evidence_summary summary;
+
+	evidence_summarize(&judge->evidence, &summary);
+	if ((summary.untrusted & ~judge->untrusted) == 0)
+		return;
+	judge->untrusted = summary.untrusted;
+	log_warn("release of %s: stable's own clients differ among themselves "
+		 "by more than chance: a signal is no longer trusted",
+		judge->unit->release.name);
+	releases_emit(judge->releases,
+		judge_json_event(judge, "untrusted", judge->plan.share_bp));
+}
+
+void
+judge_tick(struct judge *judge, uint64_t now_ns)
+{
+	if (!judge_is_active(judge))
+		return;
+	take_counts(judge, now_ns);
+	tell_untrusted(judge);
+	ask_plan(judge, now_ns);
+}
+
+/* --- beginnings and words --------------------------------------------------------- */
+
+static void
+copy_statuses(_Atomic uint64_t *out, const struct config_statuses *ranges,
+	size_t n, unsigned also_class)
+{
+	uint64_t words[REGISTRY_STATUS_WORDS] = {0};
+
+	for (unsigned status = 100; status < 1000; status++)
+		if (config_statuses_have(ranges, n, status) ||
+			status / 100 == also_class)
+			words[status / 64] |= UINT64_C(1) << status % 64;
+	for (unsigned i = 0; i < REGISTRY_STATUS_WORDS; i++)
+		atomic_store_explicit(&out[i], words[i], memory_order_relaxed);
+}
+
+static void
+configure_evidence(struct judge *judge, const struct config_plan *plan)
+{
+	struct evidence_config config;
+
+	evidence_config_init(&config);
+	config.false_rollback = plan->false_rollback;
+	config.tolerance = plan->tolerance;
+	config.worse = plan->worse;
+	config.latency_tolerance = plan->latency.tolerance;
+	config.latency_slack_ns = plan->latency.margin_ns;
+	config.max_error_rate = plan->max_error_rate_bp / 10000.0;
+	for (size_t i = 0;
+		i < plan->n_watch && config.n_watches < EVIDENCE_WATCHES_MAX;
+		i++)
+		snprintf(config.watches[config.n_watches++],
+			sizeof(config.watches[0]), "%s", plan->watch[i]);
+	evidence_begin(&judge->evidence, &config);
+	copy_statuses(judge->unit->error_statuses, plan->error_statuses,
+		plan->n_error_statuses, 0);
+	copy_statuses(judge->unit->watch_statuses, plan->error_statuses,
+		plan->n_error_statuses,
+		plan->watch_client_errors == CONFIG_TRUE ? 4 : 0);
+}
+
+static const char *
+stable_name(const struct judge *judge)
+{
+	struct release_cell cell;
+
+	return release_read(&judge->sides[0].service->release, &cell)
+		->stable->name;
+}
+
+/* share_bp: what to begin at instead of the first step, or 0. */
+static void
+configure_plan(const struct judge *judge, const struct config_plan *from,
+	uint16_t share_bp, bool is_auto, struct plan_config *out)
+{
+	plan_config_init(out);
+	out->n_steps = 0;
+	if (share_bp > 0)
+		out->steps_bp[out->n_steps++] = share_bp;
+	for (size_t i = 0;
+		i < from->n_steps && out->n_steps < PLAN_STEPS_MAX; i++)
+		if (from->steps_bp[i] > share_bp)
+			out->steps_bp[out->n_steps++] =
+				(uint16_t)from->steps_bp[i];
+	out->hold_ns = from->hold_ns;
+	out->min_clients = (uint32_t)from->min_clients;
+	out->is_auto = is_auto;
+	out->needs_proof = from->advance == CONFIG_ADVANCE_PROVEN;
+	out->on_harm = from->on_harm == CONFIG_ON_HARM_FREEZE
+			       ? PLAN_HARM_FREEZE
+			       : PLAN_HARM_ROLLBACK;
+	snprintf(out->candidate, sizeof(out->candidate), "%s",
+		judge->sides[0].candidate);
+	snprintf(out->stable, sizeof(out->stable), "%s", stable_name(judge));
+}
+
+static void
+take_sides(struct judge *judge, const struct judge_side *sides, size_t n)
+{
+	free(judge->sides);
+	judge->sides = memory_zalloc_array(n, sizeof(*sides));
+	memcpy(judge->sides, sides, n * sizeof(*sides));
+	judge->n_sides = n;
+}
+
+void
+judge_begin(struct judge *judge, const struct judge_start *start,
+	const struct judge_word *word)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	struct plan_config config;
+	struct plan_output out;
+
+	judge->run++;
+	take_sides(judge, start->sides, start->n_sides);
+	snprintf(judge->plan_name, sizeof(judge->plan_name), "%s",
+		start->plan->name);
+	judge->seed = start->seed;
+	judge->began_ns = now_ns;
+	judge->untrusted = 0;
+	memset(&judge->totals, 0, sizeof(judge->totals));
+	configure_evidence(judge, start->plan);
+	configure_plan(
+		judge, start->plan, start->share_bp, start->is_auto, &config);
+	set_word(judge, word->who, word->why);
+	judge->durable_seq = judge->plan.seq;
+	plan_begin(&judge->plan, &config, judge->plan.seq, now_ns, &out);
+	carry_out(judge, &out, PLAN_IDLE, 0, word, now_ns);
+}
+
+void
+judge_say(struct judge *judge, const struct plan_word *what,
+	const struct judge_word *word)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	enum plan_state before = judge->plan.state;
+	uint16_t before_bp = judge->plan.share_bp;
+	struct plan_output out;
+	struct error error;
+
+	if (!plan_say(&judge->plan, what, now_ns, &out, &error)) {
+		if (word->ack != NULL)
+			word->ack(JUDGE_REFUSED, error.message, word->arg);
+		return;
+	}
+	set_word(judge, word->who, word->why);
+	carry_out(judge, &out, before, before_bp, word, now_ns);
+}
+
+void
+judge_note_config(struct judge *judge, const char *why)
+{
+	struct release_cell cell;
+	const struct plan_word rollback = {.kind = PLAN_ROLLBACK};
+	const struct judge_word word = {.who = "config", .why = why};
+
+	if (!judge_is_active(judge))
+		return;
+	(void)release_read(&judge->sides[0].service->release, &cell);
+	if (cell.state != RELEASE_RUNNING && plan_is_active(&judge->plan))
+		judge_say(judge, &rollback, &word);
+}
+
+/* --- over restarts --------------------------------------------------------------------- */
+
+json_t *
+judge_state(const struct judge *judge)
+{
+	json_t *state = release_state_to_json(&judge->unit->release);
+	json_t *candidates = json_object();
+	char seed[17];
+
+	if (judge->n_sides == 0) {
+		json_decref(candidates);
+		return state;
+	}
+	for (size_t i = 0; i < judge->n_sides; i++)
+		json_object_set_new(candidates, judge->sides[i].service->name,
+			json_string(judge->sides[i].candidate));
+	snprintf(seed, sizeof(seed), "%016" PRIx64, judge->seed);
+	json_object_set_new(state, "plan",
+		json_pack("{s:s, s:b, s:s, s:o, s:s, s:I, s:i, s:i, s:s, s:s}",
+			"name", judge->plan_name, "auto",
+			judge->plan.config.is_auto, "seed", seed, "candidates",
+			candidates, "state",
+			plan_state_name(judge->record.state), "seq",
+			(json_int_t)judge->record.seq, "first_bp",
+			(int)judge->plan.config.steps_bp[0], "share_bp",
+			(int)judge->record.share_bp, "reason",
+			judge->record.reason, "who", judge->who));
+	return state;
+}
+
+static bool
+read_sides(struct judge *judge, const json_t *candidates)
+{
+	struct judge_side sides[json_object_size(candidates) + 1];
+	const char *service;
+	json_t *version;
+	size_t n = 0;
+
+	json_object_foreach((json_t *)(uintptr_t)candidates, service, version)
+	{
+		const char *name = json_string_value(version);
+
+		if (!release_is_name(service) || name == NULL ||
+			!release_is_name(name))
+			return false;
+		sides[n].service =
+			registry_service(judge->releases->registry, service);
+		release_copy_name(sides[n++].candidate, name);
+	}
+	if (n == 0)
+		return false;
+	take_sides(judge, sides, n);
+	return true;
+}
+
+static bool
+read_record(const json_t *plan, struct plan_record *out)
+{
+	const char *state = json_string_value(json_object_get(plan, "state"));
+	const char *reason = json_string_value(json_object_get(plan, "reason"));
+	json_int_t share_bp =
+		json_integer_value(json_object_get(plan, "share_bp"));
+	json_int_t seq = json_integer_value(json_object_get(plan, "seq"));
+
+	memset(out, 0, sizeof(*out));
+	if (state == NULL || !plan_state_parse(state, &out->state) ||
+		reason == NULL || share_bp < 0 ||
+		share_bp > RELEASE_SHARE_FULL || seq < 1)
+		return false;
+	out->seq = (uint64_t)seq;
+	out->share_bp = (uint16_t)share_bp;
+	out->is_promotion = out->state == PLAN_DONE;
+	snprintf(out->reason, sizeof(out->reason), "%s", reason);
+	return true;
+}
+
+/* The release goes on at the share of its newest record, which a crash may have
+ * kept from the cell. */
+static void
+go_on(struct judge *judge, struct plan_output *out, uint64_t now_ns)
+{
+	struct release_unit *unit = &judge->unit->release;
+	struct release_cell cell = release_unit_cell(unit);
+
+	if (!plan_is_active(&judge->plan)) {
+		act(judge, out, now_ns);
+		return;
+	}
+	if (cell.state == RELEASE_RUNNING)
+		start_counting(judge, cell.generation, cell.epoch);
+	put_share(judge, judge->plan.share_bp, now_ns);
+}
+
+bool
+judge_resume(struct judge *judge, const json_t *state,
+	const struct snapshot *snapshot, struct error *error)
+{
+	const json_t *from = json_object_get(state, "plan");
+	const char *name = json_string_value(json_object_get(from, "name"));
+	const char *seed = json_string_value(json_object_get(from, "seed"));
+	json_int_t first_bp =
+		json_integer_value(json_object_get(from, "first_bp"));
+	uint64_t now_ns = clock_monotonic_ns();
+	const struct config_plan *plan;
+	struct plan_config config;
+	struct plan_output out;
+
+	if (name == NULL || seed == NULL || !read_record(from, &judge->record) ||
+		first_bp < 0 || first_bp > RELEASE_SHARE_FULL ||
+		!read_sides(judge, json_object_get(from, "candidates"))) {
+		error_set(error, "what it says of the plan makes no sense");
+		return false;
+	}
+	plan = releases_find_plan(judge->releases, name);
+	if (plan == NULL)
+		plan = config_default_plan();
+	judge->run++;
+	snprintf(judge->plan_name, sizeof(judge->plan_name), "%s", plan->name);
+	judge->seed = strtoull(seed, NULL, 16);
+	judge->began_ns = now_ns;
+	judge->durable_seq = judge->record.seq;
+	set_word(judge, JUDGE_SELF, "");
+	configure_evidence(judge, plan);
+	configure_plan(judge, plan,
+		(unsigned)first_bp != plan->steps_bp[0] ? (uint16_t)first_bp
+							: 0,
+		json_is_true(json_object_get(from, "auto")), &config);
+	plan_resume(&judge->plan, &config, &judge->record, now_ns, &out);
+	go_on(judge, &out, now_ns);
+	return true;
+}

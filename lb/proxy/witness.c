@@ -1,0 +1,354 @@
+#include "proxy/witness.h"
+
+#include <string.h>
+
+#include "proxy/key.h"
+
+/* Statuses of gRPC that are a failure of the service: UNKNOWN (2),
+ * DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE and DATA_LOSS (15). */
+#define GRPC_FAILURES (1u << 2 | 1u << 4 | 1u << 13 | 1u << 14 | 1u << 15)
+
+static bool
+is_witness(const struct exchange *exchange)
+{
+	return exchange->ticket.crowd != 0 || exchange->watches != NULL;
+}
+
+static struct crowd *
+crowd_at(const struct registry_unit *unit)
+{
+	return crowd_of(&unit->release.crowd);
+}
+
+/* --- whose side ------------------------------------------------------------ */
+
+void
+witness_begin(struct exchange *exchange, const struct release_cell *cell,
+	int candidate)
+{
+	const struct sticky_decision *decision = &exchange->decision;
+	struct registry_unit *unit =
+		registry_unit_of(exchange->service->registry);
+	struct crowd_facts facts = {
+		.generation = cell->generation,
+		.epoch = cell->epoch,
+		.cell = decision->cell,
+		.has_identity = decision->has_identity,
+		.is_navigation = exchange->is_navigation,
+		.is_candidate = decision->version == candidate,
+		.is_by_bucket = decision->reason == STICKY_BUCKET,
+	};
+
+	if (candidate == STICKY_NONE || !decision->is_counted_by_bucket)
+		return;
+	exchange->unit = unit;
+	crowd_begin(crowd_at(unit), exchange->shard->index, &facts,
+		&exchange->ticket);
+}
+
+static const struct snapshot_service *
+member_of(const struct exchange *exchange, const struct registry_watch *watch)
+{
+	return snapshot_find_service(exchange->view->snapshot,
+		slice_from_string(watch->member->name));
+}
+
+/* What the member's perch wrote to its backend, which passed it on. */
+static bool
+find_by_caller(const struct exchange *exchange,
+	const struct snapshot_service *member, uint32_t *cell,
+	struct slice *version)
+{
+	struct slice value;
+
+	if (!exchange->is_trusted)
+		return false;
+	value = message_find_name(&exchange->request,
+		slice_from_string(member->config->sticky.header));
+	return value.ptr != NULL &&
+	       sticky_parse_caller(value, member->name, version, cell);
+}
+
+static bool
+find_by_cookie(const struct exchange *exchange,
+	const struct snapshot_service *member, uint32_t *cell,
+	struct slice *version)
+{
+	struct cookie cookie;
+	struct slice value =
+		message_find_cookie(&exchange->request, member->cookie_name);
+
+	if (value.ptr == NULL || !cookie_parse(value, &cookie))
+		return false;
+	*cell = cookie.seed;
+	if (cookie.is_pin)
+		*version = cookie.version;
+	return true;
+}
+
+/* Not by address: that may be the caller's, and no client's. */
+static bool
+find_by_key(const struct exchange *exchange,
+	const struct snapshot_service *member, uint32_t *cell)
+{
+	const struct config_sticky *sticky = &member->config->sticky;
+	uint64_t hash;
+
+	for (size_t i = 0; i < sticky->n_key; i++)
+		if (sticky->key[i].source != CONFIG_KEY_ADDRESS &&
+			key_hash(exchange, &sticky->key[i], 1, &hash)) {
+			*cell = sticky_cell(hash);
+			return true;
+		}
+	return false;
+}
+
+/* The client's cell and side in a release elsewhere; false if nothing tells, or
+ * if its page is another version's than its bucket's. */
+static bool
+find_side(const struct exchange *exchange, const struct registry_watch *watch,
+	struct crowd_facts *facts)
+{
+	const struct snapshot_service *member = member_of(exchange, watch);
+	struct slice version = SLICE_NONE;
+	const struct release_record *record;
+	const struct release_version *candidate;
+	struct release_cell cell;
+	const char *name;
+
+	if (member == NULL)
+		return false;
+	if (!find_by_caller(exchange, member, &facts->cell, &version) &&
+		!find_by_cookie(exchange, member, &facts->cell, &version) &&
+		!find_by_key(exchange, member, &facts->cell))
+		return false;
+	record = release_read(&watch->member->release, &cell);
+	candidate = release_candidate(record, &cell);
+	if (candidate == NULL)
+		return false;
+	facts->generation = cell.generation;
+	facts->epoch = cell.epoch;
+	facts->has_identity = true;
+	facts->is_candidate =
+		sticky_bucket(facts->cell, record->seed) < cell.share_bp;
+	name = facts->is_candidate ? candidate->name : record->stable->name;
+	return version.len == 0 ||
+	       slice_equal(version, slice_from_string(name));
+}
+
+static void
+begin_watch(struct exchange *exchange, const struct registry_watch *watch)
+{
+	struct shard *shard = exchange->shard;
+	struct crowd *crowd = crowd_at(watch->unit);
+	struct crowd_facts facts = {.is_navigation = exchange->is_navigation};
+	struct witness_watch *mine;
+
+	if (crowd == NULL || !find_side(exchange, watch, &facts))
+		return;
+	mine = pool_take(&shard->watches);
+	if (mine == NULL)
+		return;
+	memset(mine, 0, sizeof(*mine));
+	crowd_begin_watch(
+		crowd, shard->index, watch->index, &facts, &mine->ticket);
+	if (mine->ticket.crowd == 0) {
+		pool_give(&shard->watches, mine);
+		return;
+	}
+	mine->unit = watch->unit;
+	mine->next = exchange->watches;
+	exchange->watches = mine;
+}
+
+void
+witness_begin_watches(struct exchange *exchange)
+{
+	const struct registry_watchers *watchers = atomic_load_explicit(
+		&exchange->service->registry->watchers, memory_order_acquire);
+
+	if (watchers == NULL || exchange->decision.reason == STICKY_OVERRIDE)
+		return;
+	for (size_t i = 0; i < watchers->n; i++)
+		begin_watch(exchange, &watchers->items[i]);
+}
+
+/* --- what became of it ----------------------------------------------------- */
+
+static void
+free_watches(struct exchange *exchange)
+{
+	struct witness_watch *watch;
+
+	while ((watch = exchange->watches) != NULL) {
+		exchange->watches = watch->next;
+		pool_give(&exchange->shard->watches, watch);
+	}
+}
+
+void
+witness_renounce(struct exchange *exchange)
+{
+	crowd_drop(&exchange->ticket);
+	exchange->ticket.crowd = 0;
+	for (struct witness_watch *watch = exchange->watches; watch != NULL;
+		watch = watch->next)
+		crowd_drop(&watch->ticket);
+	free_watches(exchange);
+}
+
+enum outcome { OUTCOME_BY_STATUS, OUTCOME_FAILED };
+
+static void
+testify(struct exchange *exchange, enum outcome outcome, unsigned status)
+{
+	unsigned worker = exchange->shard->index;
+	unsigned bad = 0;
+	struct witness_watch *watch;
+
+	if (exchange->ticket.crowd != 0) {
+		if (outcome == OUTCOME_FAILED ||
+			registry_has_status(
+				exchange->unit->error_statuses, status))
+			bad |= 1u << EVIDENCE_ERRORS;
+		if (!exchange->is_navigation &&
+			(status == 404 || status == 410))
+			bad |= 1u << EVIDENCE_NOT_FOUND;
+		crowd_end(crowd_at(exchange->unit), worker, &exchange->ticket,
+			bad);
+	}
+	for (watch = exchange->watches; watch != NULL; watch = watch->next) {
+		bad = outcome == OUTCOME_FAILED ||
+		      registry_has_status(watch->unit->watch_statuses, status);
+		crowd_end(
+			crowd_at(watch->unit), worker, &watch->ticket, bad);
+	}
+	free_watches(exchange);
+}
+
+void
+witness_sent(struct exchange *exchange)
+{
+	struct registry_unit *unit = exchange->unit;
+	unsigned worker = exchange->shard->index;
+
+	if (exchange->ticket.crowd == 0 || exchange->has_sent ||
+		registry_endpoint_is_warming_up(exchange->target,
+			exchange->service->config->warmup_ns,
+			exchange->shard->now_ns))
+		return;
+	exchange->has_sent = true;
+	crowd_start_sample(crowd_at(unit), worker,
+		&unit->flights[worker].flights, &exchange->ticket,
+		exchange->shard->now_ns);
+}
+
+static bool
+is_grpc_failure(struct slice status)
+{
+	unsigned code = 0;
+
+	if (status.len == 0 || status.len > 2)
+		return false;
+	for (size_t i = 0; i < status.len; i++) {
+		if (status.ptr[i] < '0' || status.ptr[i] > '9')
+			return false;
+		code = code * 10 + (unsigned)(status.ptr[i] - '0');
+	}
+	return code < 32 && (GRPC_FAILURES >> code & 1) != 0;
+}
+
+static bool
+is_bad_status(const struct exchange *exchange, unsigned status)
+{
+	const struct witness_watch *watch;
+
+	if (exchange->ticket.crowd != 0 &&
+		registry_has_status(exchange->unit->error_statuses, status))
+		return true;
+	for (watch = exchange->watches; watch != NULL; watch = watch->next)
+		if (registry_has_status(watch->unit->watch_statuses, status))
+			return true;
+	return false;
+}
+
+void
+witness_response(struct exchange *exchange, const struct message *response)
+{
+	if (!is_witness(exchange) || exchange->has_answered)
+		return;
+	exchange->has_answered = true;
+	if (exchange->ticket.crowd != 0)
+		crowd_first_byte(crowd_at(exchange->unit),
+			exchange->shard->index, &exchange->ticket,
+			exchange->shard->now_ns);
+	/* Later another version's answer may take this one's place. */
+	if (is_bad_status(exchange, response->status))
+		testify(exchange, OUTCOME_BY_STATUS, response->status);
+	else if (is_grpc_failure(
+			 message_find_name(response, SLICE("grpc-status"))))
+		testify(exchange, OUTCOME_FAILED, response->status);
+}
+
+void
+witness_failure(struct exchange *exchange, enum meter_error error)
+{
+	/* A connection that the endpoint had closed when the request came is no
+	 * failure of the version: it is asked on another one. */
+	if (!is_witness(exchange) || exchange->has_answered ||
+		exchange->is_stale_failure)
+		return;
+	if (error == METER_ERROR_CLIENT_ABORT || error == METER_ERROR_REQUEST)
+		witness_renounce(exchange);
+	else
+		testify(exchange, OUTCOME_FAILED, 0);
+}
+
+void
+witness_trailers(struct exchange *exchange, struct slice trailers)
+{
+	struct slice name = SLICE("grpc-status:");
+	const char *end;
+	struct slice line;
+
+	if (trailers.len == 0 || !is_witness(exchange))
+		return;
+	while (trailers.len > 0) {
+		end = memchr(trailers.ptr, '\n', trailers.len);
+		line = trailers;
+		if (end != NULL)
+			line.len = (size_t)(end - trailers.ptr);
+		trailers.ptr += line.len + (end != NULL);
+		trailers.len -= line.len + (end != NULL);
+		if (line.len <= name.len ||
+			!slice_equal_nocase(
+				(struct slice){line.ptr, name.len}, name))
+			continue;
+		line.ptr += name.len;
+		line.len -= name.len;
+		if (is_grpc_failure(slice_trim(line)))
+			testify(exchange, OUTCOME_FAILED, 0);
+	}
+}
+
+static bool
+is_others_answer(const struct exchange *exchange)
+{
+	return exchange->rescue == RESCUE_DONE ||
+	       exchange->rescue == RESCUE_ASKING;
+}
+
+void
+witness_end(struct exchange *exchange)
+{
+	enum meter_error error = exchange->error;
+
+	if (!is_witness(exchange))
+		return;
+	if (error == METER_ERROR_CLIENT_ABORT || error == METER_ERROR_REQUEST)
+		witness_renounce(exchange);
+	else if (error != METER_ERROR_NONE && !is_others_answer(exchange))
+		testify(exchange, OUTCOME_FAILED, 0);
+	else
+		testify(exchange, OUTCOME_BY_STATUS, exchange->status);
+}
