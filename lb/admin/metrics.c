@@ -30,6 +30,7 @@ enum family {
 	RESCUES,
 	CONNECTS,
 	LEFT_OUT,
+	UP,
 	FIRST_BYTE,
 	DURATION,
 	SHARE,
@@ -86,6 +87,8 @@ static const struct exposition_about about[N_FAMILIES] = {
 		"Connections opened to endpoints."},
 	[LEFT_OUT] = {"perch_endpoint_left_out", GAUGE,
 		"1 while an endpoint is passed over after failed connects."},
+	[UP] = {"perch_endpoint_up", GAUGE,
+		"0 while an endpoint's health checks fail; where they are on."},
 	[FIRST_BYTE] = {"perch_upstream_first_byte_seconds", HISTOGRAM,
 		"From the request's sending to the response's head."},
 	[DURATION] = {"perch_request_duration_seconds", HISTOGRAM,
@@ -241,7 +244,8 @@ has_counted(const struct view_counters *counters)
 }
 
 static void
-add_endpoint(struct writer *writer, const struct registry_endpoint *endpoint)
+add_endpoint(struct writer *writer, const struct config_health *health,
+	const struct registry_endpoint *endpoint)
 {
 	const struct metrics_source *source = writer->source;
 	struct view_counters counters = {0};
@@ -255,6 +259,8 @@ add_endpoint(struct writer *writer, const struct registry_endpoint *endpoint)
 	add_u64(writer, CONNECTS, counters.connects);
 	add_u64(writer, LEFT_OUT,
 		registry_endpoint_is_left_out(endpoint, source->now_ns));
+	if (health->is_on)
+		add_u64(writer, UP, !registry_endpoint_is_down(endpoint));
 	if (has_counted(&counters))
 		add_details(writer, &counters);
 	forget(writer, mark);
@@ -294,7 +300,8 @@ add_histograms(struct writer *writer, const struct registry_version *version)
 }
 
 static void
-add_version(struct writer *writer, const struct snapshot_version *version,
+add_version(struct writer *writer, const struct config_health *health,
+	const struct snapshot_version *version,
 	const struct view_release *release)
 {
 	const struct registry_version *registry = version->registry;
@@ -307,7 +314,7 @@ add_version(struct writer *writer, const struct snapshot_version *version,
 	if (view_role_of(release, registry->release) == VIEW_STABLE)
 		add_u64(writer, STABLE, 1);
 	for (size_t i = 0; i < version->n_endpoints; i++)
-		add_endpoint(writer, version->endpoints[i].registry);
+		add_endpoint(writer, health, version->endpoints[i].registry);
 	add_homeless(writer, registry->meters);
 	add_histograms(writer, registry);
 	forget(writer, mark);
@@ -323,7 +330,8 @@ add_service(struct writer *writer, const struct snapshot_service *service)
 	exposition_label(&writer->labels, "service", service->name);
 	add_u64(writer, RUNNING, view_is_running(&release));
 	for (size_t i = 0; i < service->n_versions; i++)
-		add_version(writer, &service->versions[i], &release);
+		add_version(writer, &service->config->health,
+			&service->versions[i], &release);
 	mark = remember(writer);
 	exposition_label(&writer->labels, "version", SLICE(""));
 	add_homeless(writer, service->registry->meters);

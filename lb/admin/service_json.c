@@ -133,9 +133,10 @@ endpoint_json(const struct service_source *source,
 	now.requests = counters.requests;
 	now.failures = view_failures(&counters);
 	window = stats_endpoint_window(source->stats, registry, now);
-	return json_pack("{s:s, s:o, s:i, s:b, s:o, s:o, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:i, s:s, s:b, s:o, s:o, s:o, s:o, s:o}",
 		"name", registry->name, "address", resolved(registry), "weight",
-		(int)endpoint->weight, "left_out",
+		(int)endpoint->weight, "health", view_health_name(registry),
+		"left_out",
 		registry_endpoint_is_left_out(registry, source->now_ns),
 		"requests", count(now.requests), "in_flight",
 		in_flight(counters.in_flight), "errors", count(now.failures),

@@ -14,6 +14,21 @@ view_role_name(enum view_role role)
 	return "none";
 }
 
+const char *
+view_health_name(const struct registry_endpoint *endpoint)
+{
+	switch ((enum registry_health)atomic_load_explicit(
+		&endpoint->health, memory_order_relaxed)) {
+	case HEALTH_UP:
+		return "up";
+	case HEALTH_DOWN:
+		return "down";
+	case HEALTH_UNKNOWN:
+		break;
+	}
+	return "unknown";
+}
+
 struct view_release
 view_read_release(const struct registry_service *service)
 {

@@ -20,6 +20,9 @@ enum view_role {
 /* "none", "stable", "candidate". */
 const char *view_role_name(enum view_role role);
 
+/* "unknown", "up", "down". */
+const char *view_health_name(const struct registry_endpoint *endpoint);
+
 /* One consistent reading of a service's release. */
 struct view_release {
 	const struct release_record *record;

@@ -129,16 +129,3 @@ config_default_plan(void)
 	}
 	return &plan;
 }
-
-bool
-config_statuses_have(
-	const struct config_statuses *ranges, size_t n, unsigned status)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		if (status >= ranges[i].first && status <= ranges[i].last)
-			return true;
-	}
-	return false;
-}

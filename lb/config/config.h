@@ -254,8 +254,17 @@ void config_free(struct config *config);
 const struct config_plan *config_default_plan(void);
 
 /* Whether one of the ranges has the status. */
-bool config_statuses_have(
-	const struct config_statuses *ranges, size_t n, unsigned status);
+static inline bool
+config_statuses_have(
+	const struct config_statuses *ranges, size_t n, unsigned status)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (status >= ranges[i].first && status <= ranges[i].last)
+			return true;
+	return false;
+}
 
 /* What the schema's table generates. */
 void config_print_json_schema(FILE *out);

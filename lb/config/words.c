@@ -10,6 +10,8 @@
 #include "config/report.h"
 
 #define MAX_NAME_LEN 64
+/* A request for it fits into any socket's buffer. */
+#define MAX_TARGET_LEN 2048
 
 static bool
 is_digit(char c)
@@ -239,19 +241,9 @@ words_parse_host(const struct schema_key *key, struct slice text, void *out,
 	return true;
 }
 
-bool
-words_parse_prefix(const struct schema_key *key, struct slice text, void *out,
-	struct error *error)
-{
-	/* RFC 3986 3.3: what no path has, no path begins with. */
-	return !has_char(text, '?') &&
-	       words_parse_target(key, text, out, error);
-}
-
 /* The origin form of a request's target, RFC 9112 3.2.1. */
-bool
-words_parse_target(const struct schema_key *key, struct slice text, void *out,
-	struct error *error)
+static bool
+is_origin_form(struct slice text)
 {
 	size_t i;
 
@@ -262,6 +254,30 @@ words_parse_target(const struct schema_key *key, struct slice text, void *out,
 
 		if (c <= 0x20 || c >= 0x7f || c == '#')
 			return false;
+	}
+	return true;
+}
+
+bool
+words_parse_prefix(const struct schema_key *key, struct slice text, void *out,
+	struct error *error)
+{
+	/* RFC 3986 3.3: what no path has, no path begins with. */
+	if (!is_origin_form(text) || has_char(text, '?'))
+		return false;
+	set_string(out, text.ptr, text.len);
+	return true;
+}
+
+bool
+words_parse_target(const struct schema_key *key, struct slice text, void *out,
+	struct error *error)
+{
+	if (!is_origin_form(text))
+		return false;
+	if (text.len > MAX_TARGET_LEN) {
+		error_set(error, "has more than %d bytes", MAX_TARGET_LEN);
+		return false;
 	}
 	set_string(out, text.ptr, text.len);
 	return true;

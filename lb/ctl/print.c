@@ -192,7 +192,9 @@ add_version(struct sheet *sheet, const json_t *service, const json_t *version)
 static void
 set_endpoint_state(char *cell, const json_t *endpoint)
 {
-	if (json_is_true(json_object_get(endpoint, "left_out")))
+	if (strcmp(get_string(endpoint, "health"), "down") == 0)
+		strcpy(cell, "down");
+	else if (json_is_true(json_object_get(endpoint, "left_out")))
 		strcpy(cell, "left out");
 	else if (json_is_null(json_object_get(endpoint, "address")))
 		strcpy(cell, "unresolved");

@@ -25,7 +25,7 @@ is_resolved(const struct shard *shard, const struct snapshot_endpoint *endpoint)
 static bool
 is_usable(const struct shard *shard, const struct snapshot_endpoint *endpoint)
 {
-	return !registry_endpoint_is_left_out(
+	return !registry_endpoint_is_passed_over(
 		       endpoint->registry, shard->now_ns) &&
 	       is_resolved(shard, endpoint);
 }
@@ -128,7 +128,7 @@ pick_maglev(const struct exchange *exchange)
 			return endpoint;
 		hash = hash_u64(hash, i + 1);
 	}
-	/* Nearly all are full or left out: the next that isn't. */
+	/* Nearly all are full or passed over: the next that isn't. */
 	for (i = 0; i < version->n_endpoints; i++) {
 		endpoint = &version->endpoints[(hash + i) %
 					       version->n_endpoints];
@@ -178,8 +178,8 @@ pick_least_request(const struct exchange *exchange)
 	return load_of(exchange, a) <= load_of(exchange, b) ? a : b;
 }
 
-/* The first that will do, from a random one on; left-out ones as a last
- * resort. */
+/* The first that will do, from a random one on; what is left out or down as a
+ * last resort. */
 static const struct snapshot_endpoint *
 pick_any(const struct exchange *exchange)
 {

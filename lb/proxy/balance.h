@@ -9,14 +9,15 @@
 
 #include "proxy/exchange.h"
 
-/* Has the version an endpoint that is resolved and not left out? */
+/* Has the version an endpoint that is resolved, and neither left out nor
+ * down? */
 bool balance_has_usable(
 	const struct shard *shard, const struct snapshot_version *version);
 
 /*
  * An endpoint for exchange->version by the service's policy, exchange->tried
- * passed over. If all are left out, one of those: it may be back. NULL if none
- * is resolved.
+ * passed over. If all are left out or down, one of those: it may be back. NULL
+ * if none is resolved.
  */
 const struct snapshot_endpoint *balance_pick(const struct exchange *exchange);
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "proxy/bindings.h"
+#include "proxy/health.h"
 #include "proxy/privileges.h"
 #include "proxy/releases.h"
 #include "proxy/resolver.h"
@@ -34,6 +35,7 @@ struct control {
 	struct bindings bindings;
 	struct releases releases;
 	struct resolver *resolver;
+	struct health *health;
 	struct event *tick; /* each second */
 	void (*reloaded)(void *arg);
 	void *reloaded_arg;
@@ -167,6 +169,7 @@ put_in_force(struct control *control, struct config *config,
 		control->retired = control->snapshot;
 	}
 	control->snapshot = snapshot;
+	health_adopt(control->health, snapshot);
 	for (i = 0; i < control->n_workers; i++) {
 		message = memory_zalloc(sizeof(*message));
 		message->shard = control->shards[i];
@@ -381,6 +384,7 @@ control_start(struct control *control, struct error *error)
 		error_set(error, "out of memory");
 		return false;
 	}
+	control->health = health_new(control->base);
 	watch_names(control, config);
 	if (!await_names(control)) {
 		release_access_log(access_log);
@@ -593,6 +597,7 @@ control_free(struct control *control)
 		event_free(control->tick);
 	if (control->drain_tick != NULL)
 		event_free(control->drain_tick);
+	health_free(control->health);
 	if (control->resolver != NULL)
 		resolver_free(control->resolver);
 	for (i = 0; control->shards != NULL && i < control->n_workers; i++) {

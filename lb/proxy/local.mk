@@ -17,10 +17,12 @@ libperch_a_SOURCES += \
 	lb/proxy/forward.c lb/proxy/forward.h \
 	lb/proxy/forward_request.c \
 	lb/proxy/forward_response.c \
+	lb/proxy/health.c lb/proxy/health.h \
 	lb/proxy/key.c lb/proxy/key.h \
 	lb/proxy/maglev.c lb/proxy/maglev.h \
 	lb/proxy/measure.c lb/proxy/measure.h \
 	lb/proxy/privileges.c lb/proxy/privileges.h \
+	lb/proxy/probe.c lb/proxy/probe.h \
 	lb/proxy/registry.c lb/proxy/registry.h \
 	lb/proxy/releases.c lb/proxy/releases.h \
 	lb/proxy/rescue.c lb/proxy/rescue.h \

@@ -5,8 +5,8 @@
  * Made and extended by the control thread only, when it builds a snapshot.
  * Entries are never freed while perch runs, so whoever got a pointer from a
  * snapshot may keep it. Workers write their own meters and, when a connect
- * fails, an endpoint's left-out mark; everything else here is read-only to
- * them.
+ * fails, an endpoint's left-out mark, and that it has come back; everything
+ * else here is read-only to them.
  */
 #ifndef PERCH_PROXY_REGISTRY_H
 #define PERCH_PROXY_REGISTRY_H
@@ -20,6 +20,12 @@
 #include "release/release.h"
 
 #define REGISTRY_STATUS_WORDS 16 /* room for 0 to 1023 */
+/* What its checks found (proxy/health). */
+enum registry_health {
+	HEALTH_UNKNOWN, /* none was made, or not enough: counts as up */
+	HEALTH_UP,
+	HEALTH_DOWN,
+};
 
 struct registry_endpoint {
 	unsigned id; /* dense, from 0: workers index their pools by it */
@@ -33,6 +39,9 @@ struct registry_endpoint {
 	/* Monotonic ns until which it is passed over after failed connects. */
 	_Atomic uint64_t left_out_until_ns;
 	_Atomic uint32_t connect_failures; /* in a row */
+	_Atomic uint8_t health;            /* enum registry_health; control's */
+	/* Monotonic ns since which it is there, or has come back. */
+	_Atomic uint64_t up_since_ns;
 	struct registry_endpoint *next;    /* of the version, newest first */
 };
 
@@ -173,6 +182,37 @@ registry_endpoint_is_left_out(
 {
 	return atomic_load_explicit(&endpoint->left_out_until_ns,
 		       memory_order_relaxed) > now_ns;
+}
+
+/* Do its checks fail? */
+static inline bool
+registry_endpoint_is_down(const struct registry_endpoint *endpoint)
+{
+	return atomic_load_explicit(&endpoint->health, memory_order_relaxed) ==
+	       HEALTH_DOWN;
+}
+
+/* Is it passed over now, for one or the other? */
+static inline bool
+registry_endpoint_is_passed_over(
+	const struct registry_endpoint *endpoint, uint64_t now_ns)
+{
+	return registry_endpoint_is_left_out(endpoint, now_ns) ||
+	       registry_endpoint_is_down(endpoint);
+}
+
+/*
+ * Is it so new, or so newly back, that its latency says nothing? now_ns may be
+ * a little before that moment, as each thread reads the clock for itself.
+ */
+static inline bool
+registry_endpoint_is_warming_up(const struct registry_endpoint *endpoint,
+	uint64_t warmup_ns, uint64_t now_ns)
+{
+	return atomic_load_explicit(&endpoint->up_since_ns,
+		       memory_order_relaxed) +
+		       warmup_ns >
+	       now_ns;
 }
 
 #endif

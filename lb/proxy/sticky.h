@@ -60,7 +60,7 @@ struct sticky_input {
 	uint32_t group_seed;
 	int pinned;              /* the cookie's version by index, or STICKY_NONE */
 	enum release_standing pinned_standing; /* by release_standing_of() */
-	bool is_pinned_usable;   /* has an endpoint that is not left out */
+	bool is_pinned_usable;   /* has a usable endpoint */
 	bool has_key;
 	uint64_t key_hash;       /* XXH3_64 of the client key */
 	uint32_t random;         /* the seed of a client with neither */

@@ -105,6 +105,8 @@ upstream_pool_welcome_back(struct upstream_pool *pool)
 		&endpoint->connect_failures, 0, memory_order_relaxed);
 	atomic_store_explicit(
 		&endpoint->left_out_until_ns, 0, memory_order_relaxed);
+	atomic_store_explicit(&endpoint->up_since_ns, pool->shard->now_ns,
+		memory_order_relaxed);
 }
 
 /* --- the queue -------------------------------------------------------------------- */

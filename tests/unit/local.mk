@@ -33,6 +33,12 @@ tests_unit_test_histogram_SOURCES = tests/unit/test_histogram.c
 tests_unit_test_histogram_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_histogram_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_health
+tests_unit_test_health_SOURCES = tests/unit/test_health.c \
+	tests/unit/admin_world.h
+tests_unit_test_health_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_health_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_maglev
 tests_unit_test_maglev_SOURCES = tests/unit/test_maglev.c
 tests_unit_test_maglev_CPPFLAGS = $(unit_cppflags)

@@ -291,6 +291,7 @@ test_health_is_read(void **state)
 			"50ms, timeout: 20ms, rise: 1, fall: 1, statuses: "
 			"[200, 204-206]}"));
 	const struct config_health *health = &config->services[0].health;
+	char text[4096];
 
 	assert_int_equal(config->services[0].warmup_ns, 0);
 	assert_true(health->is_on);
@@ -317,6 +318,12 @@ test_health_is_read(void **state)
 	assert_error(SERVICE("health: {path: \"/a b\"}"),
 		"t.yaml:2:67: services.web.health.path: expected a path that "
 		"begins with \"/\", without \"#\" or space, not \"/a b\"");
+	snprintf(text, sizeof(text),
+		LISTENERS "services: {web: {" VERSIONS
+			  ", health: {path: /%02048d}}}\n",
+		0);
+	assert_error(text, "t.yaml:2:67: services.web.health.path: has more "
+			   "than 2048 bytes");
 	assert_error(SERVICE("health: 2s"),
 		"t.yaml:2:60: services.web.health: expected a map, not a "
 		"single value");

@@ -201,6 +201,20 @@ test_left_out_ends_with_its_time(void **state)
 }
 
 static void
+test_health_is_shown_where_it_is_checked(void **state)
+{
+	atomic_store(&world.a->health, HEALTH_DOWN);
+	scrape();
+	assert_null(strstr(text, "perch_endpoint_up{"));
+	world.config.health.is_on = true;
+	scrape();
+	assert_true(value_of("perch_endpoint_up" A "}") == 0);
+	/* One that hasn't been checked yet counts as up. */
+	assert_true(value_of("perch_endpoint_up{service=\"shop\","
+			     "version=\"v1\",endpoint=\"b:1\"}") == 1);
+}
+
+static void
 test_each_family_is_announced_once_and_stands_together(void **state)
 {
 	const char *line;
@@ -268,6 +282,7 @@ main(void)
 		TEST(test_histograms_are_cumulative_and_agree_with_their_count),
 		TEST(test_shares_follow_the_release),
 		TEST(test_left_out_ends_with_its_time),
+		TEST(test_health_is_shown_where_it_is_checked),
 		TEST(test_each_family_is_announced_once_and_stands_together),
 		TEST(test_label_values_are_escaped),
 		TEST(test_failures_are_those_of_the_meter),

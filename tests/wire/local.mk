@@ -24,6 +24,7 @@ EXTRA_DIST += \
 	tests/wire/test_error_pages.py \
 	tests/wire/test_exchange.py \
 	tests/wire/test_forward.py \
+	tests/wire/test_health.py \
 	tests/wire/test_limits.py \
 	tests/wire/test_logs.py \
 	tests/wire/test_names.py \
