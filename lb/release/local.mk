@@ -5,6 +5,6 @@ libperch_a_SOURCES += \
 	lb/release/evidence_mixture.c lb/release/evidence_mixture.h \
 	lb/release/histogram.c lb/release/histogram.h \
 	lb/release/meter.c lb/release/meter.h \
-	lb/release/plan.h \
+	lb/release/plan.c lb/release/plan.h \
 	lb/release/release.c lb/release/release.h \
 	lb/release/state_file.c lb/release/state_file.h

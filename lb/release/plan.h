@@ -12,10 +12,15 @@
  *
  * The journal. A record in the output is to be written and synced; records are
  * numbered from 1, and input.durable_seq says up to which number they are on
- * disk. A change of share or a promotion comes in the output only of the tick
- * that sees its record durable (and the reasons for it still standing); a
- * rollback comes at once, with its record. Words are to be acknowledged when
- * plan_say()'s record is durable; where it gave none, at once.
+ * disk. A raised share or a promotion comes in the output only of the tick that
+ * sees its record durable (and the reasons for it still standing); a rollback
+ * comes at once, with its record. Words are to be acknowledged when plan_say()'s
+ * record is durable.
+ *
+ * Retreat. At 100 % nobody is left to compare with, so what is over the limit
+ * there (evidence: is_over_limit) may be a burst in what both versions need. The
+ * share goes back to the step before, at once: there the comparison tells within
+ * a second or so. The second time it stays there, paused.
  */
 #ifndef PERCH_RELEASE_PLAN_H
 #define PERCH_RELEASE_PLAN_H
@@ -75,7 +80,7 @@ struct plan_record {
 enum plan_act {
 	PLAN_ACT_NONE,
 	PLAN_ACT_SHARE, /* the first one begins the release */
-	PLAN_ACT_ROLLBACK,
+	PLAN_ACT_ROLLBACK, /* also before it began */
 	PLAN_ACT_PROMOTE,
 };
 
@@ -104,7 +109,7 @@ struct plan_input {
 enum plan_word_kind {
 	PLAN_ADVANCE, /* go to the next step now, whatever is missing */
 	PLAN_PAUSE,
-	PLAN_RESUME, /* of paused and frozen: the step's hold starts anew */
+	PLAN_RESUME, /* of paused: the step's hold starts anew */
 	PLAN_SHARE, /* this share, and paused there */
 	PLAN_PROMOTE, /* now */
 	PLAN_ROLLBACK,
@@ -115,14 +120,32 @@ struct plan_word {
 	uint16_t share_bp; /* with PLAN_SHARE: 1 to 10,000 */
 };
 
+/* What an advance waits for; in the order of asking. */
+enum plan_lack {
+	PLAN_LACKS_NOTHING,
+	PLAN_LACKS_CALM, /* E is 10 or more */
+	PLAN_LACKS_TIME, /* the only one that isn't held */
+	PLAN_LACKS_RESTART, /* held for one hold after a restart */
+	PLAN_LACKS_CELLS, /* exhausted */
+	PLAN_LACKS_CLIENTS,
+	PLAN_LACKS_HEALTH,
+	PLAN_LACKS_PROOF,
+	PLAN_LACKS_JOURNAL,
+	PLAN_LACKS_WORD,
+	PLAN_LACKS_STEP, /* the last one is below 100 % */
+};
+
 /* Read it, don't write it. */
 struct plan {
 	struct plan_config config;
 	enum plan_state state;
-	unsigned step; /* the last one that share_bp has reached; or 0 */
+	enum plan_lack lack; /* while running or held */
+	unsigned step; /* the last that share_bp has reached, or the first */
 	uint16_t share_bp; /* in force */
 	uint64_t step_ns; /* when its hold began */
 	uint64_t seq; /* of the latest record */
+	bool is_restarted; /* and the hold after it runs */
+	unsigned n_retreats;
 	char reason[PLAN_TEXT_MAX]; /* why it is where it is, in words */
 	/* A change that awaits its record. */
 	struct {
@@ -140,10 +163,10 @@ void plan_begin(struct plan *plan, const struct plan_config *config,
 	uint64_t last_seq, uint64_t now_ns, struct plan_output *out);
 
 /*
- * After a restart, from the last durable record of a release that had begun:
- * held at its share for one hold, if it was running or held; paused or frozen
- * if it was that. The caller has put the share in force, with fresh evidence. A
- * change whose record is durable counts as made.
+ * After a restart, from the last durable record: held at its share for one hold,
+ * if it was running or held; paused or frozen if it was that. The caller has put
+ * the share in force, with fresh evidence. A change whose record is durable
+ * counts as made; a promotion and a rollback are asked for once more.
  */
 void plan_resume(struct plan *plan, const struct plan_config *config,
 	const struct plan_record *record, uint64_t now_ns,

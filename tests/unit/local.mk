@@ -43,6 +43,18 @@ tests_unit_test_meter_SOURCES = tests/unit/test_meter.c
 tests_unit_test_meter_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_meter_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_plan
+tests_unit_test_plan_SOURCES = tests/unit/test_plan.c \
+	tests/unit/plan_world.h
+tests_unit_test_plan_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_plan_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_plan_words
+tests_unit_test_plan_words_SOURCES = tests/unit/test_plan_words.c \
+	tests/unit/plan_world.h
+tests_unit_test_plan_words_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_plan_words_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_release
 tests_unit_test_release_SOURCES = tests/unit/test_release.c
 tests_unit_test_release_CPPFLAGS = $(unit_cppflags)
