@@ -28,7 +28,7 @@
  *
  * Lifetime. Control publishes a crowd in a handle before the release's cell, and
  * a worker takes it from there anew in each callback, never keeping the pointer:
- * tickets name a crowd by number. So a crowd that was taken out can be freed
+ * tickets name a crowd by its release. So a crowd that was taken out can be freed
  * once each worker has run a message posted later.
  */
 #ifndef PERCH_RELEASE_CROWD_H
@@ -62,13 +62,15 @@ struct crowd_flights {
 struct crowd_ticket {
 	struct list in_flight; /* in crowd_flights, while its sample is open */
 	uint64_t start_ns; /* of the sample */
-	uint32_t crowd; /* number of the crowd; 0: not counted */
+	uint32_t crowd; /* its release's generation; 0: not counted */
 	uint32_t cell;
-	uint16_t epoch;
+	uint16_t step; /* the crowd's count of them */
+	uint16_t window; /* of the sample, likewise */
 	uint8_t side; /* enum crowd_side */
 	uint8_t stratum; /* enum evidence_stratum */
 	uint8_t place; /* 0: the service itself; i + 1: watch i */
 	uint8_t open_lines; /* bits: lines its sample hasn't been held to */
+	bool has_cell; /* the cell is, or will be, a client's */
 	uint16_t lines[2 * EVIDENCE_QUANTILES]; /* q and m(q) at its start */
 };
 
@@ -102,9 +104,10 @@ crowd_of(const struct crowd_handle *handle)
 
 void crowd_flights_init(struct crowd_flights *flights);
 
-/* Fills ticket; one that isn't counted (other release or epoch, a pinned
- * request of a client not enrolled in this step) makes all later calls no-ops.
- * Enrols the client where the bucket decided. crowd may be NULL. */
+/* Fills ticket, whatever was in it; it mustn't move until it is ended or dropped.
+ * One that isn't counted (another release or epoch, a pinned request of a client
+ * not enrolled in this step) makes all later calls no-ops. Enrols the client
+ * where the bucket decided. crowd may be NULL. */
 void crowd_begin(struct crowd *crowd, unsigned worker,
 	const struct crowd_facts *facts, struct crowd_ticket *ticket);
 
@@ -137,14 +140,13 @@ void crowd_drop(struct crowd_ticket *ticket);
 void crowd_sweep(struct crowd *crowd, unsigned worker,
 	struct crowd_flights *flights, uint64_t now_ns);
 
-/* --- the control thread ----------------------------------------------------- */
+/* --- the control thread --------------------------------------------------- */
 
 /* Clients seen, each once. */
 struct crowd_totals {
 	uint32_t candidate_clients; /* in this step */
 	uint32_t stable_clients;
-	uint32_t
-		release_clients; /* cells, both sides, since the release began */
+	uint32_t cells; /* of both sides, since the release began */
 	/* Fewer than half of the cells seen are still at risk for errors. */
 	bool is_exhausted;
 };
@@ -160,7 +162,7 @@ void crowd_free(struct crowd *crowd);
  * samples, start anew. What ended under another epoch isn't counted. Read the
  * counts first, so that no tick has two shares. */
 void crowd_begin_step(struct crowd *crowd, uint16_t epoch);
-/* A new window for latency within a step. */
+/* A new window for latency within a step; its samples start anew. */
 void crowd_begin_window(struct crowd *crowd);
 /* For samples that start from now on. */
 void crowd_set_lines(struct crowd *crowd, const struct evidence_lines *lines);

@@ -39,7 +39,7 @@
 
 static const double quantiles[EVIDENCE_QUANTILES] = {0.5, 0.95, 0.99};
 
-/* --- beginnings ------------------------------------------------------------ */
+/* --- beginnings ----------------------------------------------------------- */
 
 void
 evidence_config_init(struct evidence_config *config)
@@ -153,7 +153,7 @@ evidence_begin_step(struct evidence *evidence, uint16_t share_bp)
 		clear_sums(&evidence->signals[i]);
 }
 
-/* --- lines ----------------------------------------------------------------- */
+/* --- lines ---------------------------------------------------------------- */
 
 /* The first bucket up to which a part q of the samples lies. */
 static unsigned
@@ -193,7 +193,7 @@ evidence_draw_lines(const struct evidence_config *config,
 	}
 }
 
-/* --- ticks ----------------------------------------------------------------- */
+/* --- ticks ---------------------------------------------------------------- */
 
 static struct evidence_part
 both(const struct evidence_part halves[2])
@@ -371,7 +371,7 @@ evidence_add(struct evidence *evidence, const struct evidence_tick *tick,
 	evidence->stable_clients = tick->stable_clients;
 }
 
-/* --- what it comes to ------------------------------------------------------ */
+/* --- what it comes to ----------------------------------------------------- */
 
 static double
 weighted(const struct evidence *evidence, unsigned index)
@@ -421,7 +421,7 @@ evidence_seconds_to_see(double clients_per_s, double share, double p,
 	return rate > 0 ? need / rate : INFINITY;
 }
 
-/* --- words ----------------------------------------------------------------- */
+/* --- words ---------------------------------------------------------------- */
 
 const char *
 evidence_signal_name(const struct evidence *evidence, unsigned signal,

@@ -1,5 +1,6 @@
 libperch_a_SOURCES += \
-	lb/release/crowd.h \
+	lb/release/crowd.c lb/release/crowd.h \
+	lb/release/crowd_control.c lb/release/crowd_marks.h \
 	lb/release/evidence.c lb/release/evidence.h \
 	lb/release/evidence_factor.c lb/release/evidence_factor.h \
 	lb/release/evidence_mixture.c lb/release/evidence_mixture.h \

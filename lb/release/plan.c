@@ -66,7 +66,7 @@ plan_is_active(const struct plan *plan)
 	       plan->state == PLAN_PAUSED || plan->state == PLAN_FROZEN;
 }
 
-/* --- words ------------------------------------------------------------------ */
+/* --- words ---------------------------------------------------------------- */
 
 __attribute__((format(printf, 2, 3))) static void
 explain(struct plan *plan, const char *format, ...)
@@ -103,7 +103,7 @@ announce(const struct plan *plan, struct plan_output *out)
 	memcpy(out->event, plan->reason, sizeof(out->event));
 }
 
-/* --- moving ------------------------------------------------------------------ */
+/* --- moving --------------------------------------------------------------- */
 
 static unsigned
 step_of(const struct plan *plan, uint16_t share_bp)
@@ -195,7 +195,7 @@ settle(struct plan *plan, uint64_t now_ns, struct plan_output *out)
 	announce(plan, out);
 }
 
-/* --- harm ------------------------------------------------------------------- */
+/* --- harm ----------------------------------------------------------------- */
 
 static void
 explain_evidence(struct plan *plan, const struct plan_input *input,
@@ -270,7 +270,7 @@ react(struct plan *plan, const struct plan_input *input,
 	return true;
 }
 
-/* --- going on --------------------------------------------------------------- */
+/* --- going on ------------------------------------------------------------- */
 
 /* The next share in the plan; 0 if there is none above. */
 static uint16_t
@@ -464,7 +464,7 @@ plan_tick(struct plan *plan, const struct plan_input *input,
 		consider(plan, input, &evidence, out);
 }
 
-/* --- beginnings -------------------------------------------------------------- */
+/* --- beginnings ----------------------------------------------------------- */
 
 static void
 take_config(struct plan *plan, const struct plan_config *config)
@@ -516,7 +516,7 @@ plan_resume(struct plan *plan, const struct plan_config *config,
 	announce(plan, out);
 }
 
-/* --- an operator's words ------------------------------------------------------ */
+/* --- an operator's words -------------------------------------------------- */
 
 static bool
 check_word(const struct plan *plan, const struct plan_word *word,

@@ -18,6 +18,11 @@ keys_cppflags = $(LIBEVENT_CFLAGS) $(OPENSSL_CFLAGS) $(YAML_CFLAGS) \
 unit_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 unit_libs = $(PERCH_LIBS) $(CMOCKA_LIBS)
 
+unit_tests += tests/unit/test_crowd
+tests_unit_test_crowd_SOURCES = tests/unit/test_crowd.c
+tests_unit_test_crowd_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_crowd_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_evidence
 tests_unit_test_evidence_SOURCES = tests/unit/test_evidence.c
 tests_unit_test_evidence_CPPFLAGS = $(unit_cppflags)
@@ -53,6 +58,17 @@ unit_tests += tests/unit/test_plan
 tests_unit_test_plan_SOURCES = tests/unit/test_plan.c
 tests_unit_test_plan_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_plan_LDADD = $(unit_libs)
+
+tests_unit_test_plan_SOURCES = tests/unit/test_plan.c \
+	tests/unit/plan_world.h
+tests_unit_test_plan_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_plan_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_plan_words
+tests_unit_test_plan_words_SOURCES = tests/unit/test_plan_words.c \
+	tests/unit/plan_world.h
+tests_unit_test_plan_words_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_plan_words_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_release
 tests_unit_test_release_SOURCES = tests/unit/test_release.c
