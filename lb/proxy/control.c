@@ -37,6 +37,7 @@ struct control {
 	struct resolver *resolver;
 	struct health *health;
 	struct event *tick; /* each second */
+	struct event *judge_tick;
 	void (*reloaded)(void *arg);
 	void *reloaded_arg;
 
@@ -158,10 +159,8 @@ put_in_force(struct control *control, struct config *config,
 	struct snapshot *snapshot;
 	struct adopt_message *message;
 	unsigned i;
-	size_t j;
 
-	for (j = 0; j < config->n_services; j++)
-		releases_adopt(&control->releases, &config->services[j]);
+	releases_adopt(&control->releases, config);
 	snapshot = snapshot_build(config, &control->registry, access_log);
 	atomic_store(&snapshot->n_holders, control->n_workers);
 	if (control->snapshot != NULL) {
@@ -176,7 +175,7 @@ put_in_force(struct control *control, struct config *config,
 		message->snapshot = snapshot;
 		worker_post(&control->shards[i]->worker, run_adopt, message);
 	}
-	releases_save(&control->releases);
+	releases_set_snapshot(&control->releases, snapshot);
 	control->reloads.last_wall_ns = clock_wall_ns();
 }
 
@@ -319,6 +318,14 @@ on_second(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+on_judge_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct control *control = arg;
+
+	releases_tick(&control->releases);
+}
+
+static void
 check_descriptors(const struct config *config)
 {
 	unsigned long limit = privileges_raise_descriptors();
@@ -368,19 +375,25 @@ control_start(struct control *control, struct error *error)
 	struct config *config = control->coming;
 	struct access_log *access_log;
 	struct timeval second = {1, 0};
+	struct timeval judge_tick = {0, RELEASES_TICK_MS * 1000};
 
 	check_descriptors(config);
 	if (!privileges_drop(config->user, config->state_dir, error) ||
 		!log_open(config->log.target, config->log.level, error) ||
 		!releases_open(&control->releases, &control->registry,
-			config->state_dir, error) ||
+			control->shards, control->base, config->state_dir,
+			error) ||
 		!take_access_log(control, config, &access_log, error))
 		return false;
 	control->resolver = resolver_new(control->base, on_resolved, control);
 	control->tick = event_new(
 		control->base, -1, EV_PERSIST, on_second, control);
+	control->judge_tick = event_new(
+		control->base, -1, EV_PERSIST, on_judge_tick, control);
 	if (control->resolver == NULL || control->tick == NULL ||
-		event_add(control->tick, &second) != 0) {
+		control->judge_tick == NULL ||
+		event_add(control->tick, &second) != 0 ||
+		event_add(control->judge_tick, &judge_tick) != 0) {
 		error_set(error, "out of memory");
 		return false;
 	}
@@ -595,6 +608,8 @@ control_free(struct control *control)
 
 	if (control->tick != NULL)
 		event_free(control->tick);
+	if (control->judge_tick != NULL)
+		event_free(control->judge_tick);
 	if (control->drain_tick != NULL)
 		event_free(control->drain_tick);
 	health_free(control->health);
@@ -656,34 +671,8 @@ control_reloads(const struct control *control)
 	return control->reloads;
 }
 
-bool
-control_release_start(struct control *control, const char *service,
-	const char *version, uint16_t share_bp, struct error *error)
+struct releases *
+control_releases(struct control *control)
 {
-	return releases_start(&control->releases, control->snapshot, service,
-		version, share_bp, error);
-}
-
-bool
-control_release_set_share(struct control *control, const char *service,
-	uint16_t share_bp, struct error *error)
-{
-	return releases_set_share(&control->releases, control->snapshot,
-		service, share_bp, error);
-}
-
-bool
-control_release_promote(
-	struct control *control, const char *service, struct error *error)
-{
-	return releases_promote(
-		&control->releases, control->snapshot, service, error);
-}
-
-bool
-control_release_rollback(
-	struct control *control, const char *service, struct error *error)
-{
-	return releases_rollback(
-		&control->releases, control->snapshot, service, error);
+	return &control->releases;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "proxy/releases.h"
 #include "proxy/snapshot.h"
 
 struct control;
@@ -60,18 +61,7 @@ struct control_reloads {
 };
 struct control_reloads control_reloads(const struct control *control);
 
-/*
- * An operator's words about a service's release. share_bp is in hundredths of
- * a percent. Each takes effect for every worker's next request, is on disk when
- * it returns true (where there is a state_dir), and says in error why not.
- */
-bool control_release_start(struct control *control, const char *service,
-	const char *version, uint16_t share_bp, struct error *error);
-bool control_release_set_share(struct control *control, const char *service,
-	uint16_t share_bp, struct error *error);
-bool control_release_promote(
-	struct control *control, const char *service, struct error *error);
-bool control_release_rollback(
-	struct control *control, const char *service, struct error *error);
+/* For an operator's words, and what is known of releases. */
+struct releases *control_releases(struct control *control);
 
 #endif

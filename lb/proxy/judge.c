@@ -549,15 +549,16 @@ judge_say(struct judge *judge, const struct plan_word *what,
 void
 judge_note_config(struct judge *judge, const char *why)
 {
-	struct release_cell cell;
-	const struct plan_word rollback = {.kind = PLAN_ROLLBACK};
 	const struct judge_word word = {.who = "config", .why = why};
+	struct plan_word what = {.kind = PLAN_ROLLBACK};
 
-	if (!judge_is_active(judge))
+	if (!plan_is_active(&judge->plan) ||
+		release_unit_cell(&judge->unit->release).state ==
+			RELEASE_RUNNING)
 		return;
-	(void)release_read(&judge->sides[0].service->release, &cell);
-	if (cell.state != RELEASE_RUNNING && plan_is_active(&judge->plan))
-		judge_say(judge, &rollback, &word);
+	if (strcmp(stable_name(judge), judge->sides[0].candidate) == 0)
+		what.kind = PLAN_PROMOTE;
+	judge_say(judge, &what, &word);
 }
 
 /* --- over restarts --------------------------------------------------------------------- */
@@ -673,7 +674,7 @@ judge_resume(struct judge *judge, const json_t *state,
 		error_set(error, "what it says of the plan makes no sense");
 		return false;
 	}
-	plan = releases_find_plan(judge->releases, name);
+	plan = snapshot_find_plan(snapshot, name);
 	if (plan == NULL)
 		plan = config_default_plan();
 	judge->run++;

@@ -18,6 +18,8 @@ libperch_a_SOURCES += \
 	lb/proxy/forward_request.c \
 	lb/proxy/forward_response.c \
 	lb/proxy/health.c lb/proxy/health.h \
+	lb/proxy/judge.c lb/proxy/judge.h \
+	lb/proxy/judge_json.c lb/proxy/judge_json.h \
 	lb/proxy/key.c lb/proxy/key.h \
 	lb/proxy/maglev.c lb/proxy/maglev.h \
 	lb/proxy/measure.c lb/proxy/measure.h \

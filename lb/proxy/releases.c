@@ -2,66 +2,162 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "release/state_file.h"
+#include "proxy/judge_json.h"
+#include "proxy/shard.h"
+#include "proxy/witness.h"
+#include "release/release_state.h"
 
-static bool
-save_service(struct releases *releases, const struct registry_service *service,
-	struct error *error)
+/* --- the journal ------------------------------------------------------------- */
+
+struct pending {
+	struct releases *releases;
+	journal_done_fn *done;
+	void *arg;
+};
+
+static void
+emit_plain(struct releases *releases, const char *name, const char *reason)
 {
-	struct release_saved saved;
-
-	if (releases->file == NULL)
-		return true;
-	release_save(&service->release, &saved);
-	state_file_put(releases->file, &saved);
-	release_saved_free(&saved);
-	return state_file_write(releases->file, error);
+	releases_emit(releases,
+		json_pack("{s:o, s:s, s:s}", "time",
+			judge_json_time(clock_wall_ns()), "event", name,
+			"reason", reason));
 }
 
-/* One that only a coming or refused config knows has no state yet. */
-static bool
-is_adopted(const struct registry_service *service)
+static void
+on_written(bool is_on_disk, const char *why, void *arg)
 {
-	return service->release.config_stable[0] != '\0';
+	struct pending *pending = arg;
+	struct releases *releases = pending->releases;
+	bool was_failing = releases->is_journal_failing;
+
+	releases->is_journal_failing = !is_on_disk;
+	if (!is_on_disk && !was_failing) {
+		log_error("%s", why);
+		emit_plain(releases, "journal_failed", why);
+	} else if (is_on_disk && was_failing) {
+		log_info("the journal can be written again");
+		emit_plain(releases, "journal_recovered",
+			"the journal can be written again");
+	}
+	if (pending->done != NULL)
+		pending->done(is_on_disk, why, pending->arg);
+	free(pending);
 }
 
 void
-releases_save(struct releases *releases)
+releases_write(struct releases *releases, json_t *entry, journal_done_fn *done,
+	void *arg)
 {
-	struct registry_service *service;
-	struct release_saved saved;
-	struct error error;
+	struct pending *pending;
 
-	if (releases->file == NULL)
+	if (releases->journal == NULL) {
+		json_decref(entry);
+		if (done != NULL)
+			done(true, "", arg);
 		return;
-	for (service = releases->registry->services; service != NULL;
-		service = service->next) {
-		if (!is_adopted(service))
-			continue;
-		release_save(&service->release, &saved);
-		state_file_put(releases->file, &saved);
-		release_saved_free(&saved);
 	}
-	if (!state_file_write(releases->file, &error))
-		log_error("%s", error.message);
+	pending = memory_zalloc(sizeof(*pending));
+	*pending = (struct pending){releases, done, arg};
+	journal_append(releases->journal, entry, on_written, pending);
 }
+
+void
+releases_emit(struct releases *releases, json_t *event)
+{
+	char *line = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(10));
+
+	if (releases->on_event != NULL)
+		releases->on_event(event, releases->on_event_arg);
+	else if (line != NULL)
+		log_info("event %s", line);
+	free(line);
+	json_decref(event);
+}
+
+/* One that only a coming or refused config knows has no members yet. */
+static bool
+is_adopted(const struct registry_unit *unit)
+{
+	return unit->release.members != NULL;
+}
+
+struct judge *
+releases_find_judge(
+	const struct releases *releases, const struct registry_unit *unit)
+{
+	struct judge *judge;
+
+	for (judge = releases->judges; judge != NULL; judge = judge->next)
+		if (judge->unit == unit)
+			return judge;
+	return NULL;
+}
+
+/* Where a unit stands, without anything having been said. */
+static void
+write_state(struct releases *releases, struct registry_unit *unit,
+	const char *what, const char *why)
+{
+	const struct judge *judge = releases_find_judge(releases, unit);
+	json_t *state = judge != NULL ? judge_state(judge)
+				      : release_state_to_json(&unit->release);
+
+	releases_write(releases,
+		json_pack("{s:s, s:o, s:s, s:s, s:s, s:o}", "unit",
+			unit->release.name, "time",
+			judge_json_time(clock_wall_ns()), "who", "perch",
+			"what", what, "why", why, "state", state),
+		NULL, NULL);
+}
+
+/* Is what the journal has of it still so? */
+static bool
+is_written(const struct releases *releases, const struct registry_unit *unit)
+{
+	const struct judge *judge = releases_find_judge(releases, unit);
+	json_t *now = judge != NULL ? judge_state(judge)
+				    : release_state_to_json(&unit->release);
+	const json_t *then =
+		journal_state(releases->journal, unit->release.name);
+	bool is_same = then != NULL && json_equal(now, then);
+
+	json_decref(now);
+	return is_same;
+}
+
+static void
+write_changed_states(
+	struct releases *releases, const char *what, const char *why)
+{
+	struct registry_unit *unit;
+
+	if (releases->journal == NULL)
+		return;
+	for (unit = releases->registry->units; unit != NULL; unit = unit->next)
+		if (is_adopted(unit) && !is_written(releases, unit))
+			write_state(releases, unit, what, why);
+}
+
+/* --- open and close ------------------------------------------------------------ */
 
 bool
 releases_open(struct releases *releases, struct registry *registry,
-	const char *dir, struct error *error)
+	struct shard **shards, struct event_base *base, const char *dir,
+	struct error *error)
 {
 	releases->registry = registry;
-	releases->file = NULL;
+	releases->shards = shards;
 	if (dir == NULL)
 		return true;
-	error->message[0] = '\0';
-	releases->file = state_file_open(dir, error);
-	if (releases->file == NULL)
+	releases->journal = journal_open(dir, base, error);
+	if (releases->journal == NULL)
 		return false;
 	if (error->message[0] != '\0')
 		log_error("%s", error->message);
@@ -71,9 +167,268 @@ releases_open(struct releases *releases, struct registry *registry,
 void
 releases_close(struct releases *releases)
 {
-	if (releases->file != NULL)
-		state_file_close(releases->file);
-	releases->file = NULL;
+	struct judge *judge;
+
+	if (releases->journal != NULL)
+		journal_close(releases->journal);
+	releases->journal = NULL;
+	while ((judge = releases->judges) != NULL) {
+		releases->judges = judge->next;
+		judge_free(judge);
+	}
+}
+
+/* --- config ----------------------------------------------------------------------- */
+
+/* The unit's state in the journal that tells of the service: its own, else that
+ * of a group that it was in. */
+static const json_t *
+find_state(const struct releases *releases, const char *unit,
+	const char *service)
+{
+	const json_t *state = journal_state(releases->journal, unit);
+	const char *other = NULL;
+
+	if (json_object_get(json_object_get(state, "services"), service))
+		return state;
+	while ((other = journal_next_unit(releases->journal, other)) != NULL) {
+		state = journal_state(releases->journal, other);
+		if (json_object_get(
+			    json_object_get(state, "services"), service))
+			return state;
+	}
+	return NULL;
+}
+
+static void
+restore_unit(struct releases *releases, struct registry_unit *unit)
+{
+	const json_t *state;
+	struct release_cell cell;
+	struct error error;
+
+	if (releases->journal == NULL || is_adopted(unit))
+		return;
+	state = journal_state(releases->journal, unit->release.name);
+	if (state == NULL)
+		return;
+	if (release_state_read_cell(state, &cell, &error))
+		release_unit_restore(&unit->release, cell);
+	else
+		log_error("journal: %s: %s", unit->release.name, error.message);
+}
+
+static const char *
+unit_name(const struct config_service *config)
+{
+	return config->group != NULL ? config->group : config->name;
+}
+
+static void
+adopt_service(struct releases *releases, const struct config_service *config)
+{
+	struct registry_service *service =
+		registry_service(releases->registry, config->name);
+	struct registry_unit *unit =
+		registry_unit(releases->registry, unit_name(config));
+	struct release_config release_config = {
+		.stable = config->stable,
+		.n_versions = config->n_versions,
+		.drain_ns = config->drain_ns,
+		.rescue_for_ns = config->rescue.for_ns,
+	};
+	const char **names =
+		memory_zalloc_array(config->n_versions, sizeof(*names));
+	const json_t *state = NULL;
+	struct release_saved saved = {.n_versions = 0};
+	struct error note = {""};
+	struct judge *judge;
+
+	for (size_t i = 0; i < config->n_versions; i++)
+		names[i] = config->versions[i].name;
+	release_config.versions = names;
+	if (releases->journal != NULL && service->release.own_unit == NULL)
+		state = find_state(
+			releases, unit->release.name, config->name);
+	if (state != NULL && !release_state_read_service(state, config->name,
+				     &saved, &note)) {
+		log_error("journal: service %s: %s; its release begins anew "
+			  "from the config",
+			config->name, note.message);
+		state = NULL;
+	}
+	release_adopt(&service->release, &unit->release, &release_config,
+		state != NULL ? &saved : NULL, clock_wall_ns(), &note);
+	if (note.message[0] != '\0') {
+		log_warn("service %s: %s", config->name, note.message);
+		judge = releases_find_judge(releases, unit);
+		if (judge != NULL)
+			judge_note_config(judge, note.message);
+	}
+	release_saved_free(&saved);
+	free(names);
+}
+
+static bool
+is_configured(const struct config *config, const char *service)
+{
+	for (size_t i = 0; i < config->n_services; i++)
+		if (strcmp(config->services[i].name, service) == 0)
+			return true;
+	return false;
+}
+
+/* A service that the config names no more can't be released. */
+static void
+abandon_services(struct releases *releases, const struct config *config)
+{
+	struct judge *judge;
+
+	for (judge = releases->judges; judge != NULL; judge = judge->next)
+		for (size_t i = 0;
+			judge_is_active(judge) && i < judge->n_sides; i++) {
+			struct registry_service *service =
+				judge->sides[i].service;
+
+			if (is_configured(config, service->name) ||
+				!release_abandon(
+					&service->release, clock_wall_ns()))
+				continue;
+			log_warn("service %s: it is no longer configured: its "
+				 "release is rolled back",
+				service->name);
+			judge_note_config(judge, "no longer configured");
+		}
+}
+
+void
+releases_adopt(struct releases *releases, const struct config *config)
+{
+	for (size_t i = 0; i < config->n_services; i++)
+		restore_unit(releases,
+			registry_unit(releases->registry,
+				unit_name(&config->services[i])));
+	for (size_t i = 0; i < config->n_services; i++)
+		adopt_service(releases, &config->services[i]);
+	abandon_services(releases, config);
+}
+
+static struct judge *
+make_judge(struct releases *releases, struct registry_unit *unit)
+{
+	struct judge *judge = releases_find_judge(releases, unit);
+
+	if (judge != NULL)
+		return judge;
+	judge = judge_new(releases, unit);
+	judge->next = releases->judges;
+	releases->judges = judge;
+	return judge;
+}
+
+/* At the start: releases that ran go on, the last ones are remembered. */
+static void
+resume(struct releases *releases, struct registry_unit *unit)
+{
+	const json_t *state;
+	struct judge *judge;
+	struct error error;
+
+	if (!is_adopted(unit) || releases_find_judge(releases, unit) != NULL)
+		return;
+	state = journal_state(releases->journal, unit->release.name);
+	if (json_object_get(state, "plan") == NULL)
+		return;
+	judge = make_judge(releases, unit);
+	if (!judge_resume(judge, state, releases->snapshot, &error))
+		log_error("journal: %s: %s", unit->release.name, error.message);
+}
+
+void
+releases_set_snapshot(
+	struct releases *releases, const struct snapshot *snapshot)
+{
+	bool is_start = releases->snapshot == NULL;
+	struct registry_unit *unit;
+
+	releases->snapshot = snapshot;
+	if (is_start && releases->journal != NULL)
+		for (unit = releases->registry->units; unit != NULL;
+			unit = unit->next)
+			resume(releases, unit);
+	write_changed_states(releases, "config",
+		is_start ? "perch started" : "the config was reloaded");
+}
+
+/* --- time ---------------------------------------------------------------------------- */
+
+struct sweep {
+	struct shard *shard;
+	struct registry_unit *unit;
+	uint64_t stamp;
+};
+
+/* On a worker's thread. */
+static void
+run_sweep(void *arg)
+{
+	struct sweep *sweep = arg;
+	struct shard *shard = sweep->shard;
+
+	crowd_sweep(crowd_of(&sweep->unit->release.crowd), shard->index,
+		&sweep->unit->flights[shard->index].flights,
+		clock_monotonic_ns());
+	atomic_store_explicit(
+		&shard->n_swept, sweep->stamp, memory_order_release);
+	free(sweep);
+}
+
+static void
+post_sweeps(struct releases *releases, struct registry_unit *unit)
+{
+	struct sweep *sweep;
+
+	for (unsigned i = 0; i < releases->registry->n_workers; i++) {
+		sweep = memory_zalloc(sizeof(*sweep));
+		*sweep = (struct sweep){
+			releases->shards[i], unit, releases->stamp};
+		worker_post(&releases->shards[i]->worker, run_sweep, sweep);
+	}
+}
+
+/* The latest sweep that every worker has run. */
+static uint64_t
+swept_by_all(const struct releases *releases)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (unsigned i = 0; i < releases->registry->n_workers; i++) {
+		uint64_t stamp =
+			atomic_load_explicit(&releases->shards[i]->n_swept,
+				memory_order_acquire);
+
+		if (stamp < least)
+			least = stamp;
+	}
+	return least;
+}
+
+void
+releases_tick(struct releases *releases)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	uint64_t swept = swept_by_all(releases);
+	struct judge *judge;
+
+	releases->stamp++;
+	for (judge = releases->judges; judge != NULL; judge = judge->next) {
+		struct crowd_handle *crowd = &judge->unit->release.crowd;
+
+		crowd_reclaim(crowd, swept);
+		judge_tick(judge, now_ns);
+		if (crowd_of(crowd) != NULL || crowd->retired != NULL)
+			post_sweeps(releases, judge->unit);
+	}
 }
 
 void
@@ -84,157 +439,233 @@ releases_expire(struct releases *releases)
 
 	for (service = releases->registry->services; service != NULL;
 		service = service->next)
-		if (is_adopted(service) &&
+		if (service->release.own_unit != NULL &&
 			release_expire(&service->release, clock_wall_ns()))
 			has_changed = true;
-	if (has_changed)
-		releases_save(releases);
+	if (has_changed || releases->is_journal_failing)
+		write_changed_states(
+			releases, "expired", "a version's time was over");
 }
 
-void
-releases_adopt(struct releases *releases, const struct config_service *config)
-{
-	struct registry_service *service =
-		registry_service(releases->registry, config->name);
-	struct release_config release_config = {
-		.stable = config->stable,
-		.n_versions = config->n_versions,
-		.drain_ns = config->drain_ns,
-		.rescue_for_ns = config->rescue.for_ns,
-	};
-	const char **names =
-		memory_zalloc_array(config->n_versions, sizeof(*names));
-	struct release_saved saved;
-	struct error note = {""};
-	bool has_saved;
-	size_t i;
+/* --- words ----------------------------------------------------------------------------- */
 
-	for (i = 0; i < config->n_versions; i++)
-		names[i] = config->versions[i].name;
-	release_config.versions = names;
-	has_saved = releases->file != NULL &&
-		    state_file_get(releases->file, config->name, &saved);
-	release_adopt(&service->release, &release_config,
-		has_saved ? &saved : NULL, clock_wall_ns(), &note);
-	if (note.message[0] != '\0')
-		log_warn("service %s: %s", config->name, note.message);
-	if (has_saved)
-		release_saved_free(&saved);
-	free(names);
-}
-
-static const struct snapshot_service *
-find_service(
-	const struct snapshot *snapshot, const char *name, struct error *error)
+struct registry_unit *
+releases_find_unit(const struct releases *releases, const char *name)
 {
+	const struct snapshot *snapshot = releases->snapshot;
 	const struct snapshot_service *service =
 		snapshot_find_service(snapshot, slice_from_string(name));
 
-	if (service == NULL)
-		error_set(error, "no service \"%s\"", name);
-	return service;
+	if (service != NULL)
+		return registry_unit_of(service->registry);
+	for (size_t i = 0; i < snapshot->n_services; i++) {
+		service = &snapshot->services[i];
+		if (service->config->group != NULL &&
+			strcmp(service->config->group, name) == 0)
+			return registry_unit_of(service->registry);
+	}
+	return NULL;
+}
+
+static void
+refuse(const struct judge_word *word, const struct error *error)
+{
+	word->ack(JUDGE_REFUSED, error->message, word->arg);
 }
 
 static bool
-has_version(const struct snapshot_service *service, const char *name,
-	struct error *error)
+has_version(const struct releases *releases, const struct release *release,
+	const char *version)
 {
-	char known[512] = "";
-	size_t len = 0;
-	size_t i;
+	const struct snapshot_service *service = snapshot_find_service(
+		releases->snapshot, slice_from_string(release->service));
 
-	if (snapshot_find_version(service, slice_from_string(name)) >= 0)
-		return true;
-	for (i = 0; i < service->n_versions && len < sizeof(known) - 70; i++)
-		len += (size_t)snprintf(known + len, sizeof(known) - len,
-			"%s%.*s", i > 0 ? ", " : "",
-			(int)service->versions[i].name.len,
-			service->versions[i].name.ptr);
-	error_set(error, "service %.*s has no version \"%s\" (it has: %s)",
-		(int)service->name.len, service->name.ptr, name, known);
-	return false;
+	return service != NULL && snapshot_find_version(service,
+					  slice_from_string(version)) >= 0;
 }
 
-/* The word is in force; it must also outlive a restart. */
+static const char *
+wanted_version(const struct releases *releases,
+	const struct releases_start *start, const struct release *release)
+{
+	for (size_t i = 0; i < start->n_pairs; i++)
+		if (strcmp(start->services[i], release->service) == 0)
+			return start->versions[i];
+	if (start->version == NULL)
+		return NULL;
+	/* A service that stands alone is to say what is wrong with it. */
+	if (release->own_unit->members->next_member == NULL ||
+		has_version(releases, release, start->version))
+		return start->version;
+	return NULL;
+}
+
 static bool
-conclude(struct releases *releases, const struct snapshot_service *service,
-	const char *word, struct error *error)
+are_pairs_members(const struct releases_start *start,
+	const struct release_unit *unit, struct error *error)
 {
-	struct release_cell cell;
-	const struct release_record *record =
-		release_read(&service->registry->release, &cell);
-	struct error cause;
+	const struct release *member;
 
-	log_info("service %s: %s: stable %s, candidate %s, share %u.%02u %%",
-		service->registry->name, word, record->stable->name,
-		cell.state == RELEASE_RUNNING ? record->candidate->name : "-",
-		cell.share_bp / 100, cell.share_bp % 100);
-	if (save_service(releases, service->registry, &cause))
-		return true;
-	log_error("%s", cause.message);
-	error_set(error, "in force, but would not survive a restart: %s",
-		cause.message);
-	return false;
-}
-
-bool
-releases_start(struct releases *releases,
-	const struct snapshot *snapshot, const char *service_name,
-	const char *version, uint16_t share_bp, struct error *error)
-{
-	const struct snapshot_service *service =
-		find_service(snapshot, service_name, error);
-	uint64_t seed;
-
-	if (service == NULL || !has_version(service, version, error))
-		return false;
-	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed)) {
-		error_set(error, "no random numbers to be had");
+	for (size_t i = 0; i < start->n_pairs; i++) {
+		for (member = unit->members; member != NULL;
+			member = member->next_member)
+			if (strcmp(member->service, start->services[i]) == 0)
+				break;
+		if (member != NULL)
+			continue;
+		error_set(error, "service \"%s\" isn't released with %s",
+			start->services[i], unit->name);
 		return false;
 	}
-	return release_start(&service->registry->release, version, share_bp,
-		       seed, clock_wall_ns(), error) &&
-	       conclude(releases, service, "release started", error);
+	return true;
 }
 
-bool
-releases_set_share(struct releases *releases,
-	const struct snapshot *snapshot, const char *service_name,
-	uint16_t share_bp, struct error *error)
+/* Who takes part, in choices and sides. Their number, or 0 with error set. */
+static size_t
+choose_sides(struct releases *releases, const struct releases_start *start,
+	struct registry_unit *unit, struct release_choice *choices,
+	struct judge_side *sides, struct error *error)
 {
-	const struct snapshot_service *service =
-		find_service(snapshot, service_name, error);
+	struct release *member;
+	size_t n = 0;
 
-	return service != NULL &&
-	       release_set_share(
-		       &service->registry->release, share_bp, error) &&
-	       conclude(releases, service, "share set", error);
+	if (!are_pairs_members(start, &unit->release, error))
+		return 0;
+	for (member = unit->release.members; member != NULL;
+		member = member->next_member) {
+		const char *version =
+			wanted_version(releases, start, member);
+
+		if (version == NULL)
+			continue;
+		choices[n] = (struct release_choice){member, version};
+		if (!release_check_start(
+			    &unit->release, &choices[n], 1, 0, error))
+			return 0;
+		sides[n].service = registry_service(
+			releases->registry, member->service);
+		release_copy_name(sides[n].candidate, version);
+		n++;
+	}
+	if (n == 0)
+		error_set(error, "no service of %s has a version \"%s\"",
+			unit->release.name,
+			start->version != NULL ? start->version : "");
+	return n;
 }
 
-bool
-releases_promote(struct releases *releases,
-	const struct snapshot *snapshot, const char *service_name,
-	struct error *error)
+static const struct config_plan *
+plan_of(const struct releases *releases, const struct releases_start *start,
+	const struct registry_unit *unit, struct error *error)
 {
 	const struct snapshot_service *service =
-		find_service(snapshot, service_name, error);
+		snapshot_find_service(releases->snapshot,
+			slice_from_string(unit->release.members->service));
+	const struct config_plan *plan;
 
-	return service != NULL &&
-	       release_promote(&service->registry->release, clock_wall_ns(),
-		       error) &&
-	       conclude(releases, service, "promoted", error);
+	if (start->plan == NULL)
+		return service->plan;
+	plan = snapshot_find_plan(releases->snapshot, start->plan);
+	if (plan == NULL)
+		error_set(error, "no plan \"%s\"", start->plan);
+	return plan;
 }
 
-bool
-releases_rollback(struct releases *releases,
-	const struct snapshot *snapshot, const char *service_name,
-	struct error *error)
+static size_t
+count_members(const struct registry_unit *unit)
 {
-	const struct snapshot_service *service =
-		find_service(snapshot, service_name, error);
+	const struct release *member;
+	size_t n = 0;
 
-	return service != NULL &&
-	       release_rollback(&service->registry->release, clock_wall_ns(),
-		       error) &&
-	       conclude(releases, service, "rolled back", error);
+	for (member = unit->release.members; member != NULL;
+		member = member->next_member)
+		n++;
+	return n;
+}
+
+/* Another one that runs is rolled back first. */
+static void
+end_running(struct judge *judge, const struct judge_word *word)
+{
+	const struct plan_word rollback = {.kind = PLAN_ROLLBACK};
+	const struct judge_word mine = {
+		.who = word->who, .why = "another release begins"};
+
+	if (judge_is_active(judge))
+		judge_say(judge, &rollback, &mine);
+}
+
+void
+releases_start(struct releases *releases, const struct releases_start *start,
+	const struct judge_word *word)
+{
+	struct registry_unit *unit = releases_find_unit(releases, start->unit);
+	struct judge_start begin = {.share_bp = start->share_bp};
+	struct release_choice *choices;
+	struct judge_side *sides;
+	struct judge *judge;
+	struct error error;
+	size_t n_members;
+
+	if (unit == NULL) {
+		error_set(&error, "no service \"%s\"", start->unit);
+		refuse(word, &error);
+		return;
+	}
+	n_members = count_members(unit);
+	choices = memory_zalloc_array(n_members, sizeof(*choices));
+	sides = memory_zalloc_array(n_members, sizeof(*sides));
+	begin.sides = sides;
+	begin.plan = plan_of(releases, start, unit, &error);
+	begin.n_sides = begin.plan == NULL
+				? 0
+				: choose_sides(releases, start, unit, choices,
+					  sides, &error);
+	if (begin.n_sides == 0 ||
+		getrandom(&begin.seed, sizeof(begin.seed), 0) !=
+			(ssize_t)sizeof(begin.seed)) {
+		refuse(word, &error);
+		goto out;
+	}
+	begin.is_auto = start->is_auto < 0
+				? begin.plan->is_auto == CONFIG_TRUE
+				: start->is_auto != 0;
+	judge = make_judge(releases, unit);
+	end_running(judge, word);
+	judge_begin(judge, &begin, word);
+out:
+	free(choices);
+	free(sides);
+}
+
+void
+releases_say(struct releases *releases, const char *name,
+	const struct plan_word *what, const struct judge_word *word)
+{
+	struct registry_unit *unit = releases_find_unit(releases, name);
+	struct judge *judge;
+	struct error error;
+
+	if (unit == NULL) {
+		error_set(&error, "no service \"%s\"", name);
+		refuse(word, &error);
+		return;
+	}
+	judge = releases_find_judge(releases, unit);
+	if (judge == NULL || !judge_is_active(judge)) {
+		if (release_check_running(&unit->release, &error))
+			error_set(&error, "no release of %s is judged", name);
+		refuse(word, &error);
+		return;
+	}
+	judge_say(judge, what, word);
+}
+
+json_t *
+releases_history(const struct releases *releases,
+	const struct registry_unit *unit, size_t max)
+{
+	if (releases->journal == NULL)
+		return json_array();
+	return journal_history(releases->journal, unit->release.name, max);
 }

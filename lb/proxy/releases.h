@@ -96,8 +96,5 @@ void releases_write(struct releases *releases, json_t *entry,
 	journal_done_fn *done, void *arg);
 /* Tells people: takes the event. */
 void releases_emit(struct releases *releases, json_t *event);
-/* The plan of that name, of the config in force or built in. */
-const struct config_plan *releases_find_plan(
-	const struct releases *releases, const char *name);
 
 #endif

@@ -88,6 +88,7 @@ struct shard {
 	unsigned n_pools;
 	int spare_fd; /* given up to accept and refuse when descriptors are out */
 	bool is_draining;
+	_Atomic uint64_t n_swept; /* stamp of the last sweep: see releases */
 	_Atomic bool has_drained; /* control may count connections */
 
 	/* For the callback that runs: a head being built, and text for it. */

@@ -373,8 +373,8 @@ evidence_add(struct evidence *evidence, const struct evidence_tick *tick,
 
 /* --- what it comes to ----------------------------------------------------- */
 
-static double
-weighted(const struct evidence *evidence, unsigned index)
+double
+evidence_signal_e(const struct evidence *evidence, unsigned index)
 {
 	const struct evidence_signal *signal = &evidence->signals[index];
 	double window = evidence->window;
@@ -395,8 +395,8 @@ evidence_summarize(
 
 		if (signal->is_untrusted)
 			out->untrusted |= 1u << i;
-		else if (signal->is_on && weighted(evidence, i) > out->e) {
-			out->e = weighted(evidence, i);
+		else if (signal->is_on && evidence_signal_e(evidence, i) > out->e) {
+			out->e = evidence_signal_e(evidence, i);
 			out->reason = i;
 		}
 	}
@@ -406,7 +406,7 @@ evidence_summarize(
 	out->e_safe = exp(fmin(evidence->ln_safe, log(EVIDENCE_E_MAX)));
 	out->is_over_limit = evidence->limit_rate > 0 &&
 			     evidence->config.max_error_rate <= 0 &&
-			     weighted(evidence, EVIDENCE_LIMIT) >= alarm;
+			     evidence_signal_e(evidence, EVIDENCE_LIMIT) >= alarm;
 }
 
 double

@@ -173,6 +173,9 @@ void evidence_add(struct evidence *evidence, const struct evidence_tick *tick,
 void evidence_summarize(
 	const struct evidence *evidence, struct evidence_summary *out);
 
+/* A signal's own E, by its weight: the largest of them is e. */
+double evidence_signal_e(const struct evidence *evidence, unsigned signal);
+
 /* "errors", "latency.p95", "watch.api", ... into out; returns out. */
 const char *evidence_signal_name(const struct evidence *evidence,
 	unsigned signal, char *out, size_t size);

@@ -464,6 +464,20 @@ plan_tick(struct plan *plan, const struct plan_input *input,
 		consider(plan, input, &evidence, out);
 }
 
+void
+plan_cancel(struct plan *plan, uint64_t seq)
+{
+	if (plan->pending.act == PLAN_ACT_NONE || plan->pending.seq != seq)
+		return;
+	plan->pending.act = PLAN_ACT_NONE;
+	if (plan_is_active(plan))
+		explain(plan, "%s: at %s; a change could not be written down",
+			plan_state_name(plan->state),
+			share_text(plan->share_bp).text);
+	else
+		explain(plan, "idle: the start could not be written down");
+}
+
 /* --- beginnings ----------------------------------------------------------- */
 
 static void

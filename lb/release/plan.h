@@ -181,6 +181,10 @@ bool plan_say(struct plan *plan, const struct plan_word *word, uint64_t now_ns,
 	struct plan_output *out, struct error *error)
 	__attribute__((warn_unused_result));
 
+/* The record of that number could not be written: a change that awaits it is
+ * off. */
+void plan_cancel(struct plan *plan, uint64_t seq);
+
 /* A release is on its way: begun, and neither done nor rolled back. */
 bool plan_is_active(const struct plan *plan);
 
