@@ -16,7 +16,6 @@
 #include "config/suggest.h"
 
 #define SERVICES "/api/v1/services"
-#define DEFAULT_SHARE_BP 100
 /* How many names an error lists. */
 #define LISTED_NAMES 8
 
@@ -26,13 +25,15 @@ enum status {
 	NOT_FOUND = 404,
 	NOT_ALLOWED = 405,
 	CONFLICT = 409,
+	UNAVAILABLE = 503,
 };
 
 struct call {
-	const struct api *api;
+	struct api *api;
 	const struct api_request *request;
 	const struct snapshot *snapshot;
 	const struct snapshot_service *service;
+	const char *name; /* the service's */
 	json_t *body; /* an object, for POST */
 	struct evbuffer *out;
 };
@@ -81,6 +82,7 @@ source_of(const struct call *call)
 	return (struct service_source){
 		.registry = control_registry(call->api->control),
 		.stats = call->api->stats,
+		.releases = control_releases(call->api->control),
 		.now_ns = clock_monotonic_ns(),
 	};
 }
@@ -188,18 +190,10 @@ refuse(const struct call *call, int status, const struct error *error)
 	return status;
 }
 
-/* After one of control's words. */
-static int
-finish(const struct call *call, bool is_done, const struct error *error)
-{
-	if (!is_done)
-		return refuse(call, CONFLICT, error);
-	return show_service(call);
-}
-
-/* False with the reason if the body has other keys than these. */
+/* False with the reason if the body has other keys than these and who and why,
+ * which go with every word. */
 static bool
-check_keys(const struct call *call, const char *first, const char *second,
+check_keys(const struct call *call, const char *const *known,
 	struct error *error)
 {
 	const char *key;
@@ -207,9 +201,12 @@ check_keys(const struct call *call, const char *first, const char *second,
 
 	json_object_foreach(call->body, key, value)
 	{
-		if (first != NULL && strcmp(key, first) == 0)
-			continue;
-		if (second != NULL && strcmp(key, second) == 0)
+		const char *const *name = known;
+
+		while (*name != NULL && strcmp(*name, key) != 0)
+			name++;
+		if (*name != NULL || strcmp(key, "who") == 0 ||
+			strcmp(key, "why") == 0)
 			continue;
 		error_set(error, "unknown key \"%.64s\" in the body", key);
 		return false;
@@ -229,73 +226,260 @@ get_share(const struct call *call, uint16_t *share_bp, struct error *error)
 	return percent_from_number(json_number_value(share), share_bp, error);
 }
 
+/* An optional text; NULL with error set if it is none, or too long. */
+static const char *
+get_text(const struct call *call, const char *key, const char *otherwise,
+	struct error *error)
+{
+	const json_t *value = json_object_get(call->body, key);
+
+	if (value == NULL)
+		return otherwise;
+	if (json_is_string(value) &&
+		json_string_length(value) <= JUDGE_TEXT_MAX)
+		return json_string_value(value);
+	error_set(error, "\"%s\" must be a text of up to %d bytes", key,
+		JUDGE_TEXT_MAX);
+	return NULL;
+}
+
+/* --- words that wait for the disk ------------------------------------------ */
+
+struct api_wait {
+	struct api *api; /* NULL: it was given up */
+	struct api_wait *next;
+	struct evbuffer *out;
+	api_deliver_fn *deliver;
+	void *arg;
+	char service[RELEASE_NAME_MAX + 1];
+	bool is_at_once; /* the call is still on the stack */
+	int status;
+};
+
+static void
+write_service_named(struct api *api, const char *name, struct evbuffer *out)
+{
+	struct call call = {.api = api,
+		.snapshot = control_snapshot(api->control),
+		.out = out};
+
+	call.service = snapshot_find_service(
+		call.snapshot, slice_from_string(name));
+	if (call.service != NULL)
+		show_service(&call);
+}
+
+static void
+leave(struct api_wait *wait)
+{
+	struct api_wait **at = &wait->api->waits;
+
+	while (*at != wait)
+		at = &(*at)->next;
+	*at = wait->next;
+}
+
+static void
+on_answer(enum judge_answer answer, const char *why, void *arg)
+{
+	struct api_wait *wait = arg;
+
+	if (wait->api == NULL) {
+		free(wait);
+		return;
+	}
+	switch (answer) {
+	case JUDGE_DONE:
+		wait->status = OK;
+		write_service_named(wait->api, wait->service, wait->out);
+		break;
+	case JUDGE_REFUSED:
+		wait->status = CONFLICT;
+		api_write_error(wait->out, "%s", why);
+		break;
+	case JUDGE_UNWRITTEN:
+		wait->status = UNAVAILABLE;
+		api_write_error(wait->out, "%s", why);
+		break;
+	}
+	if (wait->is_at_once)
+		return;
+	wait->deliver(wait->arg, wait->status);
+	leave(wait);
+	free(wait);
+}
+
+void
+api_forget(struct api *api)
+{
+	struct api_wait *wait;
+
+	for (wait = api->waits; wait != NULL; wait = wait->next)
+		wait->api = NULL;
+	api->waits = NULL;
+}
+
+/* False with error set if who or why is no text. */
+static bool
+fill_word(const struct call *call, struct judge_word *word, struct error *error)
+{
+	word->who = get_text(call, "who", "operator", error);
+	word->why = get_text(call, "why", "", error);
+	word->ack = on_answer;
+	return word->who != NULL && word->why != NULL;
+}
+
+static struct api_wait *
+begin_wait(const struct call *call)
+{
+	struct api_wait *wait = memory_zalloc(sizeof(*wait));
+
+	wait->api = call->api;
+	wait->out = call->out;
+	wait->deliver = call->request->deliver;
+	wait->arg = call->request->arg;
+	wait->is_at_once = true;
+	snprintf(wait->service, sizeof(wait->service), "%s", call->name);
+	wait->next = call->api->waits;
+	call->api->waits = wait;
+	return wait;
+}
+
+/* After the word was said. */
+static int
+end_wait(struct api_wait *wait)
+{
+	int status = wait->status;
+
+	wait->is_at_once = false;
+	if (status == API_LATER)
+		return API_LATER;
+	leave(wait);
+	free(wait);
+	return status;
+}
+
+static int
+say(const struct call *call, const struct plan_word *what)
+{
+	struct judge_word word;
+	struct api_wait *wait;
+	struct error error;
+
+	if (!fill_word(call, &word, &error))
+		return refuse(call, BAD_REQUEST, &error);
+	wait = begin_wait(call);
+	word.arg = wait;
+	releases_say(control_releases(call->api->control), call->name, what,
+		&word);
+	return end_wait(wait);
+}
+
+static bool
+get_version(const struct call *call, struct releases_start *start,
+	struct error *error)
+{
+	const json_t *version = json_object_get(call->body, "version");
+
+	if (!json_is_string(version)) {
+		error_set(error, "\"version\" must name a version");
+		return false;
+	}
+	start->version = json_string_value(version);
+	return true;
+}
+
 static int
 start_release(const struct call *call)
 {
-	const char *service = call->service->config->name;
-	const json_t *version = json_object_get(call->body, "version");
-	uint16_t share_bp = DEFAULT_SHARE_BP;
+	static const char *const keys[] = {
+		"version", "share", "plan", "auto", NULL};
+	const json_t *is_auto = json_object_get(call->body, "auto");
+	struct releases_start start = {.unit = call->name, .is_auto = -1};
 	struct error error = {""};
+	struct judge_word word;
+	struct api_wait *wait;
 	struct slice name;
 
-	if (!check_keys(call, "version", "share", &error))
+	if (!check_keys(call, keys, &error) ||
+		!get_version(call, &start, &error))
 		return refuse(call, BAD_REQUEST, &error);
-	if (!json_is_string(version)) {
-		error_set(&error, "\"version\" must name a version");
+	if (json_object_get(call->body, "share") != NULL &&
+		!get_share(call, &start.share_bp, &error))
+		return refuse(call, BAD_REQUEST, &error);
+	if (is_auto != NULL && !json_is_boolean(is_auto)) {
+		error_set(&error, "\"auto\" must be true or false");
 		return refuse(call, BAD_REQUEST, &error);
 	}
-	if (json_object_get(call->body, "share") != NULL &&
-		!get_share(call, &share_bp, &error))
+	if (is_auto != NULL)
+		start.is_auto = json_is_true(is_auto);
+	start.plan = get_text(call, "plan", "", &error);
+	if (start.plan == NULL || !fill_word(call, &word, &error))
 		return refuse(call, BAD_REQUEST, &error);
-	name = (struct slice){
-		json_string_value(version), json_string_length(version)};
+	if (start.plan[0] == '\0')
+		start.plan = NULL;
+	name = slice_from_string(start.version);
 	if (snapshot_find_version(call->service, name) < 0)
 		return unknown_version(call, name);
-	return finish(call,
-		control_release_start(call->api->control, service, name.ptr,
-			share_bp, &error),
-		&error);
+	wait = begin_wait(call);
+	word.arg = wait;
+	releases_start(control_releases(call->api->control), &start, &word);
+	return end_wait(wait);
 }
 
 static int
 set_share(const struct call *call)
 {
+	static const char *const keys[] = {"share", NULL};
+	struct plan_word what = {.kind = PLAN_SHARE};
 	struct error error = {""};
-	uint16_t share_bp;
 
-	if (!check_keys(call, "share", NULL, &error) ||
-		!get_share(call, &share_bp, &error))
+	if (!check_keys(call, keys, &error) ||
+		!get_share(call, &what.share_bp, &error))
 		return refuse(call, BAD_REQUEST, &error);
-	return finish(call,
-		control_release_set_share(call->api->control,
-			call->service->config->name, share_bp, &error),
-		&error);
+	return say(call, &what);
+}
+
+static int
+say_plain(const struct call *call, enum plan_word_kind kind)
+{
+	static const char *const keys[] = {NULL};
+	const struct plan_word what = {.kind = kind};
+	struct error error = {""};
+
+	if (!check_keys(call, keys, &error))
+		return refuse(call, BAD_REQUEST, &error);
+	return say(call, &what);
+}
+
+static int
+advance(const struct call *call)
+{
+	return say_plain(call, PLAN_ADVANCE);
+}
+
+static int
+pause_release(const struct call *call)
+{
+	return say_plain(call, PLAN_PAUSE);
+}
+
+static int
+resume(const struct call *call)
+{
+	return say_plain(call, PLAN_RESUME);
 }
 
 static int
 promote(const struct call *call)
 {
-	struct error error = {""};
-
-	if (!check_keys(call, NULL, NULL, &error))
-		return refuse(call, BAD_REQUEST, &error);
-	return finish(call,
-		control_release_promote(call->api->control,
-			call->service->config->name, &error),
-		&error);
+	return say_plain(call, PLAN_PROMOTE);
 }
 
 static int
 roll_back(const struct call *call)
 {
-	struct error error = {""};
-
-	if (!check_keys(call, NULL, NULL, &error))
-		return refuse(call, BAD_REQUEST, &error);
-	return finish(call,
-		control_release_rollback(call->api->control,
-			call->service->config->name, &error),
-		&error);
+	return say_plain(call, PLAN_ROLLBACK);
 }
 
 /* --- routes ---------------------------------------------------------------- */
@@ -306,6 +490,9 @@ static const struct {
 } actions[] = {
 	{"release", start_release},
 	{"share", set_share},
+	{"advance", advance},
+	{"pause", pause_release},
+	{"resume", resume},
 	{"promote", promote},
 	{"rollback", roll_back},
 };
@@ -364,6 +551,7 @@ answer_service(struct call *call, struct slice rest)
 	call->service = snapshot_find_service(call->snapshot, name);
 	if (call->service == NULL)
 		return (struct api_answer){unknown_service(call, name), NULL};
+	call->name = call->service->config->name;
 	if (slash == NULL && call->request->method != API_GET)
 		return wrong_method(call, "GET, HEAD");
 	if (slash == NULL)
@@ -381,8 +569,7 @@ answer_service(struct call *call, struct slice rest)
 }
 
 struct api_answer
-api_answer(const struct api *api, const struct api_request *request,
-	struct evbuffer *out)
+api_answer(struct api *api, const struct api_request *request)
 {
 	const struct slice prefix = SLICE(SERVICES);
 	struct slice rest = request->path;
@@ -390,7 +577,7 @@ api_answer(const struct api *api, const struct api_request *request,
 		.api = api,
 		.request = request,
 		.snapshot = control_snapshot(api->control),
-		.out = out,
+		.out = request->out,
 	};
 
 	if (!slice_starts_with(rest, prefix))

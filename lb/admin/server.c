@@ -33,6 +33,7 @@ struct admin {
 	struct control *control;
 	struct event_base *base;
 	struct stats *stats;
+	struct api api;
 	struct event *timer;
 	struct door tcp;
 	struct door unix_path;
@@ -220,11 +221,19 @@ answer_metrics(struct door *door, struct evhttp_request *req)
 }
 
 static void
+deliver_later(void *arg, int status)
+{
+	reply(arg, status, API_CONTENT_TYPE);
+}
+
+static void
 answer_api(struct door *door, struct evhttp_request *req, struct slice path)
 {
 	struct evbuffer *body = evhttp_request_get_input_buffer(req);
-	struct api api = {door->admin->control, door->admin->stats};
-	struct api_request request = {.path = path};
+	struct api_request request = {.path = path,
+		.out = evhttp_request_get_output_buffer(req),
+		.deliver = deliver_later,
+		.arg = req};
 	struct api_answer answer;
 
 	request.method = method_of(req);
@@ -239,8 +248,9 @@ answer_api(struct door *door, struct evhttp_request *req, struct slice path)
 	}
 	request.body.len = evbuffer_get_length(body);
 	request.body.ptr = (const char *)evbuffer_pullup(body, -1);
-	answer = api_answer(
-		&api, &request, evhttp_request_get_output_buffer(req));
+	answer = api_answer(&door->admin->api, &request);
+	if (answer.status == API_LATER)
+		return;
 	if (answer.allow != NULL)
 		add_header(req, "Allow", answer.allow);
 	reply(req, answer.status, API_CONTENT_TYPE);
@@ -419,6 +429,7 @@ admin_new(struct event_base *base, struct control *control, struct error *error)
 	admin->base = base;
 	admin->control = control;
 	admin->stats = stats_new(clock_monotonic_ns());
+	admin->api = (struct api){.control = control, .stats = admin->stats};
 	admin->unix_path.is_unix = true;
 	admin->timer = event_new(base, -1, EV_PERSIST, tick, admin);
 	if (!open_door(&admin->tcp, admin) ||
@@ -442,6 +453,7 @@ admin_free(struct admin *admin)
 	if (admin == NULL)
 		return;
 	close_all(admin->binds);
+	api_forget(&admin->api);
 	if (admin->timer != NULL)
 		event_free(admin->timer);
 	if (admin->tcp.http != NULL)

@@ -14,11 +14,13 @@
 
 #include "admin/stats.h"
 #include "proxy/registry.h"
+#include "proxy/releases.h"
 #include "proxy/snapshot.h"
 
 struct service_source {
 	const struct registry *registry;
 	const struct stats *stats;
+	const struct releases *releases;
 	uint64_t now_ns; /* monotonic */
 };
 

@@ -41,7 +41,7 @@ view_read_release(const struct registry_service *service)
 bool
 view_is_running(const struct view_release *release)
 {
-	return release->cell.state == RELEASE_RUNNING;
+	return release_candidate(release->record, &release->cell) != NULL;
 }
 
 enum view_role
@@ -50,7 +50,7 @@ view_role_of(const struct view_release *release,
 {
 	if (version == release->record->stable)
 		return VIEW_STABLE;
-	if (view_is_running(release) && version == release->record->candidate)
+	if (version == release_candidate(release->record, &release->cell))
 		return VIEW_CANDIDATE;
 	return VIEW_NO_ROLE;
 }

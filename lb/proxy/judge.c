@@ -129,7 +129,8 @@ static void
 start_release(struct judge *judge, uint16_t share_bp)
 {
 	struct release_unit *unit = &judge->unit->release;
-	struct release_choice choices[judge->n_sides];
+	struct release_choice *choices =
+		memory_zalloc_array(judge->n_sides, sizeof(*choices));
 	struct error error;
 
 	for (size_t i = 0; i < judge->n_sides; i++)
@@ -142,6 +143,7 @@ start_release(struct judge *judge, uint16_t share_bp)
 	if (!release_start(unit, choices, judge->n_sides, share_bp,
 		    judge->seed, clock_wall_ns(), &error))
 		log_error("release of %s: %s", unit->name, error.message);
+	free(choices);
 }
 
 static void
@@ -594,9 +596,11 @@ judge_state(const struct judge *judge)
 static bool
 read_sides(struct judge *judge, const json_t *candidates)
 {
-	struct judge_side sides[json_object_size(candidates) + 1];
+	struct judge_side *sides = memory_zalloc_array(
+		json_object_size(candidates) + 1, sizeof(*sides));
 	const char *service;
 	json_t *version;
+	bool is_good = true;
 	size_t n = 0;
 
 	json_object_foreach((json_t *)(uintptr_t)candidates, service, version)
@@ -604,16 +608,19 @@ read_sides(struct judge *judge, const json_t *candidates)
 		const char *name = json_string_value(version);
 
 		if (!release_is_name(service) || name == NULL ||
-			!release_is_name(name))
-			return false;
+			!release_is_name(name)) {
+			is_good = false;
+			break;
+		}
 		sides[n].service =
 			registry_service(judge->releases->registry, service);
 		release_copy_name(sides[n++].candidate, name);
 	}
-	if (n == 0)
-		return false;
-	take_sides(judge, sides, n);
-	return true;
+	is_good = is_good && n > 0;
+	if (is_good)
+		take_sides(judge, sides, n);
+	free(sides);
+	return is_good;
 }
 
 static bool

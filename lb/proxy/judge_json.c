@@ -9,7 +9,7 @@
 
 /* JSON knows no infinity. */
 static json_t *
-finite(double value)
+real(double value)
 {
 	if (isnan(value))
 		return json_null();
@@ -68,8 +68,8 @@ signal_json(const struct judge *judge, unsigned index)
 	return json_pack("{s:s, s:f, s:o, s:o, s:b, s:b, s:o, s:o}", "name",
 		evidence_signal_name(evidence, index, name, sizeof(name)),
 		"weight", signal->weight, "evidence",
-		finite(evidence_signal_e(evidence, index)), "threshold",
-		finite(1 / evidence->config.false_rollback), "trusted",
+		real(evidence_signal_e(evidence, index)), "threshold",
+		real(1 / evidence->config.false_rollback), "trusted",
 		!signal->is_untrusted, "exhausted",
 		judge->totals.is_exhausted && index == EVIDENCE_ERRORS,
 		"stable", part(signal->stable), "candidate",
@@ -102,10 +102,10 @@ add_evidence(json_t *object, const struct judge *judge)
 
 	evidence_summarize(&judge->evidence, &summary);
 	set(object, "score", json_real(round(summary.score * 10) / 10));
-	set(object, "evidence", finite(summary.e));
+	set(object, "evidence", real(summary.e));
 	set(object, "threshold",
-		finite(1 / judge->evidence.config.false_rollback));
-	set(object, "safe", finite(summary.e_safe));
+		real(1 / judge->evidence.config.false_rollback));
+	set(object, "safe", real(summary.e_safe));
 	set(object, "signals", signals_json(judge));
 }
 

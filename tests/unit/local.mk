@@ -55,10 +55,6 @@ tests_unit_test_meter_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_meter_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_plan
-tests_unit_test_plan_SOURCES = tests/unit/test_plan.c
-tests_unit_test_plan_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_plan_LDADD = $(unit_libs)
-
 tests_unit_test_plan_SOURCES = tests/unit/test_plan.c \
 	tests/unit/plan_world.h
 tests_unit_test_plan_CPPFLAGS = $(unit_cppflags)
@@ -85,10 +81,6 @@ tests_unit_test_sequence_SOURCES = tests/unit/test_sequence.c
 tests_unit_test_sequence_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sequence_LDADD = $(unit_libs)
 
-unit_tests += tests/unit/test_state_file
-tests_unit_test_state_file_SOURCES = tests/unit/test_state_file.c
-tests_unit_test_state_file_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_state_file_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_sticky
 tests_unit_test_sticky_SOURCES = tests/unit/test_sticky.c
