@@ -23,6 +23,12 @@ tests_unit_test_histogram_SOURCES = tests/unit/test_histogram.c
 tests_unit_test_histogram_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_histogram_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_journal_store
+tests_unit_test_journal_store_SOURCES = tests/unit/test_journal_store.c \
+	tests/unit/journal_folder.h
+tests_unit_test_journal_store_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_journal_store_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_maglev
 tests_unit_test_maglev_SOURCES = tests/unit/test_maglev.c
 tests_unit_test_maglev_CPPFLAGS = $(unit_cppflags)
