@@ -43,6 +43,28 @@ tests_unit_test_health_SOURCES = tests/unit/test_health.c \
 	tests/unit/admin_world.h
 tests_unit_test_health_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_health_LDADD = $(unit_libs)
+unit_tests += tests/unit/test_journal
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c \
+	tests/unit/journal_folder.h
+tests_unit_test_journal_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_journal_LDADD = $(unit_libs)
+tests_unit_test_journal_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fsync
+
+# The calls that a test makes fail, or end the program.
+unit_tests += tests/unit/test_journal_file
+tests_unit_test_journal_file_SOURCES = tests/unit/test_journal_file.c \
+	tests/unit/journal_folder.h
+tests_unit_test_journal_file_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_journal_file_LDADD = $(unit_libs)
+tests_unit_test_journal_file_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=pwrite,--wrap=fsync,--wrap=ftruncate \
+	-Wl,--wrap=renameat,--wrap=linkat,--wrap=unlinkat
+
+unit_tests += tests/unit/test_journal_store
+tests_unit_test_journal_store_SOURCES = tests/unit/test_journal_store.c \
+	tests/unit/journal_folder.h
+tests_unit_test_journal_store_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_journal_store_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_maglev
 tests_unit_test_maglev_SOURCES = tests/unit/test_maglev.c
