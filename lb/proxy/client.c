@@ -71,7 +71,7 @@ waiting_list(const struct client *client, enum client_waiting waiting)
 		return view->client_half_closed;
 	case WAITING_TO_LINGER:
 		return view->client_linger;
-	case WAITING_FOR_SLICE_NONE:
+	case WAITING_FOR_NOTHING:
 		break;
 	}
 	return NULL;
@@ -97,7 +97,7 @@ static void
 note_progress(struct client *client, enum client_waiting waiting)
 {
 	if (client->waiting == waiting)
-		client->waiting = WAITING_FOR_SLICE_NONE;
+		client->waiting = WAITING_FOR_NOTHING;
 }
 
 /*
@@ -135,16 +135,16 @@ exchange_waits_for(const struct client *client)
 	const struct exchange *exchange = client->exchange;
 
 	if (client->is_raw)
-		return WAITING_FOR_SLICE_NONE;
+		return WAITING_FOR_NOTHING;
 	if (client->has_eof)
 		return exchange->state < EXCHANGE_RESPONDING
 			       ? WAITING_FOR_ANSWER
-			       : WAITING_FOR_SLICE_NONE;
+			       : WAITING_FOR_NOTHING;
 	/* A client that waits for a 100 owes nothing yet. */
 	if (!client->is_body_done && exchange->body.len == 0 &&
 		!exchange->sends_continue)
 		return WAITING_FOR_BODY;
-	return WAITING_FOR_SLICE_NONE;
+	return WAITING_FOR_NOTHING;
 }
 
 static void
@@ -351,7 +351,7 @@ client_expired(struct timeout *timeout)
 	struct exchange *exchange = client->exchange;
 
 	shard_touch_clock(client->shard);
-	client->waiting = WAITING_FOR_SLICE_NONE;
+	client->waiting = WAITING_FOR_NOTHING;
 	if (client->state == CLIENT_HEAD) {
 		client_refuse(client, 408, "head not received in time");
 		client_advance(client);

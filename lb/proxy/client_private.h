@@ -24,7 +24,7 @@ enum client_state {
 /* What the deadline is for: it is set when that changes, and when there is
  * progress; never because of something else. */
 enum client_waiting {
-	WAITING_FOR_SLICE_NONE,
+	WAITING_FOR_NOTHING,
 	WAITING_FOR_REQUEST, /* its first byte */
 	WAITING_FOR_HEAD,    /* its rest, from the first byte on */
 	WAITING_FOR_BODY,    /* more of it */

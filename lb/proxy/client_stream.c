@@ -80,7 +80,7 @@ client_send_head(void *stream, const struct forward_head *head,
 		client->framing = choose_framing(client, head);
 		option = connection_option(client);
 		if (client->waiting == WAITING_FOR_ANSWER)
-			client_wait_for(client, WAITING_FOR_SLICE_NONE);
+			client_wait_for(client, WAITING_FOR_NOTHING);
 	}
 	if (client->framing == FRAMING_CHUNKED)
 		forward_add(
