@@ -92,12 +92,12 @@ client_wait_for(struct client *client, enum client_waiting waiting)
 			list, client->shard->now_ns);
 }
 
-/* There was progress in what is waited for. */
+/* There was progress in what is waited for; perhaps nothing is any more. */
 static void
 note_progress(struct client *client, enum client_waiting waiting)
 {
 	if (client->waiting == waiting)
-		client->waiting = WAITING_FOR_NOTHING;
+		client_wait_for(client, WAITING_FOR_NOTHING);
 }
 
 /*
