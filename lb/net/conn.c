@@ -144,13 +144,14 @@ keep_more(struct conn *conn, struct pool *buffers, const struct iovec *iov,
 }
 
 enum conn_result
-conn_send(struct conn *conn, struct pool *buffers, const struct iovec *iov,
-	int n)
+conn_send(
+	struct conn *conn, struct pool *buffers, const struct iovec *iov, int n)
 {
 	size_t total = 0;
 	ssize_t sent;
 	int i;
 
+	assert(conn->pipe == NULL);
 	for (i = 0; i < n; i++)
 		total += iov[i].iov_len;
 	if (conn->out != NULL)
@@ -168,9 +169,9 @@ enum conn_result
 conn_send_pipe(struct conn *conn, struct pipe *pipe)
 {
 	assert(!conn_is_blocked(conn));
-	if (pipe_drain(pipe, conn->transport.fd) == TRANSPORT_FAILED)
+	if (!pipe_drain(pipe, conn->transport.fd))
 		return CONN_FAILED;
-	if (pipe->len == 0)
+	if (pipe_is_empty(pipe))
 		return CONN_SENT;
 	conn->pipe = pipe;
 	return update(conn) ? CONN_BLOCKED : CONN_FAILED;
@@ -181,9 +182,9 @@ flush_pipe(struct conn *conn)
 {
 	struct pipe *pipe = conn->pipe;
 
-	if (pipe_drain(pipe, conn->transport.fd) == TRANSPORT_FAILED)
+	if (!pipe_drain(pipe, conn->transport.fd))
 		return CONN_FAILED;
-	if (pipe->len > 0)
+	if (!pipe_is_empty(pipe))
 		return CONN_BLOCKED;
 	conn->pipe = NULL;
 	return update(conn) ? CONN_SENT : CONN_FAILED;

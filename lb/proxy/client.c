@@ -142,7 +142,7 @@ exchange_waits_for(const struct client *client)
 			       : WAITING_FOR_NOTHING;
 	/* A client that waits for a 100 owes nothing yet. */
 	if (!client->is_body_done && exchange->body.len == 0 &&
-		!exchange->sends_continue)
+		!exchange->sends_continue && !exchange_owes_pipe(exchange))
 		return WAITING_FOR_BODY;
 	return WAITING_FOR_NOTHING;
 }
@@ -184,6 +184,17 @@ make_room(struct client *client)
 	client->in = grown;
 }
 
+static bool
+wants_bytes(const struct client *client)
+{
+	/* What comes after the last answer is not wanted. */
+	if (client->is_closing)
+		return false;
+	if (client->exchange != NULL && exchange_owes_pipe(client->exchange))
+		return false;
+	return client->in == NULL || buffer_room(client->in) > 0;
+}
+
 /* Buffer, reading and deadline as the state wants them. */
 static void
 settle(struct client *client)
@@ -198,12 +209,8 @@ settle(struct client *client)
 	else if (in != NULL && client->exchange == NULL)
 		make_room(client);
 	settle_timeout(client);
-	/* What comes after the last answer is not wanted. */
 	if (!client->has_eof)
-		conn_set_reading(&client->conn,
-			!client->is_closing &&
-				(client->in == NULL ||
-					buffer_room(client->in) > 0));
+		conn_set_reading(&client->conn, wants_bytes(client));
 }
 
 static bool
@@ -283,7 +290,7 @@ on_readable(struct client *client)
 {
 	struct shard *shard = client->shard;
 	struct buffer *in;
-	ssize_t n;
+	long n;
 
 	if (client->state == CLIENT_LINGER) {
 		discard_input(client);
@@ -300,8 +307,11 @@ on_readable(struct client *client)
 		conn_set_reading(&client->conn, false);
 		return;
 	}
-	n = transport_read(
-		&client->conn.transport, in->data + in->end, buffer_room(in));
+	if (!client_splice_body(client, &n)) {
+		n = transport_read(&client->conn.transport, in->data + in->end,
+			buffer_room(in));
+		in->end += n > 0 ? (uint32_t)n : 0;
+	}
 	if (n == TRANSPORT_AGAIN) {
 		settle(client);
 	} else if (n == TRANSPORT_FAILED) {
@@ -309,7 +319,6 @@ on_readable(struct client *client)
 	} else if (n == 0) {
 		on_eof(client);
 	} else {
-		in->end += (uint32_t)n;
 		note_progress(client, WAITING_FOR_BODY);
 		client_advance(client);
 	}
@@ -340,7 +349,9 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	shard_touch_clock(client->shard);
 	if (what & EV_WRITE)
 		on_writable(client);
-	if (what & EV_READ && client->state != CLIENT_CLOSED)
+	/* Reading may have been put off by what was written. */
+	if (what & EV_READ && client->conn.is_reading &&
+		client->state != CLIENT_CLOSED)
 		on_readable(client);
 }
 
