@@ -1,5 +1,7 @@
 #include "http/h1_body.h"
 
+#include <assert.h>
+
 #include "http/chars.h"
 #include "http/field.h"
 #include "http/h1_line.h"
@@ -174,6 +176,7 @@ read_data(struct h1_body *body, struct cursor *cursor)
 	cursor->in += n;
 	cursor->out += n;
 	body->remaining -= n;
+	body->run_left = 0;
 	if (body->remaining == 0)
 		body->state = DATA_CR;
 }
@@ -325,4 +328,36 @@ h1_body_decode(struct h1_body *body, char *buf, size_t len, size_t *consumed,
 	*consumed = cursor.in;
 	*produced = cursor.out;
 	return result;
+}
+
+uint64_t
+h1_body_passable(const struct h1_body *body)
+{
+	if (body->run_left > 0)
+		return body->run_left;
+	if (body->kind != BODY_LENGTH &&
+		(body->kind != BODY_CHUNKED || body->state != DATA))
+		return 0;
+	if (body->remaining < H1_RUN_MIN)
+		return 0;
+	return body->remaining < H1_RUN_MAX ? body->remaining : H1_RUN_MAX;
+}
+
+struct h1_run
+h1_body_pass(struct h1_body *body, uint64_t n)
+{
+	uint64_t left = h1_body_passable(body);
+	struct h1_run run = {
+		.n = n,
+		.length = body->run_left > 0 ? 0 : left,
+		.is_end = n == left,
+	};
+
+	assert(n > 0 && n <= left);
+	body->run_left = (uint32_t)(left - n);
+	body->remaining -= n;
+	if (body->remaining == 0)
+		body->state = DATA_CR;
+	run.is_body_end = body->kind == BODY_LENGTH && body->remaining == 0;
+	return run;
 }

@@ -45,3 +45,17 @@ h1_frame(const struct h1_frame *frame, char *scratch, size_t used,
 	}
 	return n;
 }
+
+struct slice
+h1_frame_run_head(const struct h1_run *run, char room[20])
+{
+	if (run->length == 0)
+		return SLICE_NONE;
+	return (struct slice){room, h1_write_chunk_size(room, run->length)};
+}
+
+struct slice
+h1_frame_run_tail(const struct h1_run *run)
+{
+	return run->is_end ? SLICE("\r\n") : SLICE_NONE;
+}

@@ -30,4 +30,9 @@ struct h1_frame {
 int h1_frame(const struct h1_frame *frame, char *scratch, size_t used,
 	struct iovec iov[3]);
 
+/* What goes before and behind a piece of a run that is sent as a chunk; one or
+ * both may be empty. */
+struct slice h1_frame_run_head(const struct h1_run *run, char room[20]);
+struct slice h1_frame_run_tail(const struct h1_run *run);
+
 #endif

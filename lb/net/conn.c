@@ -163,6 +163,7 @@ conn_send(
 	ssize_t sent;
 	int i;
 
+	assert(conn->pipe == NULL);
 	for (i = 0; i < n; i++)
 		total += iov[i].iov_len;
 	if (conn->out != NULL)
@@ -180,9 +181,9 @@ enum conn_result
 conn_send_pipe(struct conn *conn, struct pipe *pipe)
 {
 	assert(!conn_is_blocked(conn));
-	if (pipe_drain(pipe, conn->transport.fd) == TRANSPORT_FAILED)
+	if (!pipe_drain(pipe, conn->transport.fd))
 		return CONN_FAILED;
-	if (pipe->len == 0)
+	if (pipe_is_empty(pipe))
 		return CONN_SENT;
 	conn->pipe = pipe;
 	return update(conn) ? CONN_BLOCKED : CONN_FAILED;
@@ -193,9 +194,9 @@ flush_pipe(struct conn *conn)
 {
 	struct pipe *pipe = conn->pipe;
 
-	if (pipe_drain(pipe, conn->transport.fd) == TRANSPORT_FAILED)
+	if (!pipe_drain(pipe, conn->transport.fd))
 		return CONN_FAILED;
-	if (pipe->len > 0)
+	if (!pipe_is_empty(pipe))
 		return CONN_BLOCKED;
 	conn->pipe = NULL;
 	return update(conn) ? CONN_SENT : CONN_FAILED;

@@ -22,7 +22,7 @@ struct conn {
 	struct event event;
 	struct transport transport;
 	struct buffer *out; /* NULL: nothing owed */
-	struct pipe *pipe; /* owed behind out; its sender's. Or NULL */
+	struct pipe *pipe;  /* owed instead; its sender's. Or NULL */
 	bool is_reading;
 	bool is_watched; /* the event is where the loop sees it */
 };
@@ -62,12 +62,12 @@ conn_is_blocked(const struct conn *conn)
 /* Reading off or on; costs a system call where it changes. */
 void conn_set_reading(struct conn *conn, bool is_reading);
 
-/* Sends 1 to 3 pieces; behind what is owed, if anything is. */
+/* Sends 1 to 3 pieces; behind what is owed, if anything is, but no pipe. */
 enum conn_result conn_send(struct conn *conn, struct pool *buffers,
 	const struct iovec *iov, int n) __attribute__((warn_unused_result));
 
-/* Sends what is in the pipe, which must stay until it is empty. Plain sockets
- * only, and not while the connection is blocked. */
+/* Sends what is in the pipe, with its frame; it must stay until it is empty.
+ * Plain sockets only, and not while the connection is blocked. */
 enum conn_result conn_send_pipe(struct conn *conn, struct pipe *pipe)
 	__attribute__((warn_unused_result));
 

@@ -1,8 +1,10 @@
 #include "net/pipe.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "net/transport.h"
@@ -14,7 +16,7 @@
 static struct pipe *
 open_pipe(void)
 {
-	struct pipe *pipe = malloc(sizeof(*pipe));
+	struct pipe *pipe = calloc(1, sizeof(*pipe));
 	int fds[2];
 
 	if (pipe == NULL)
@@ -27,7 +29,6 @@ open_pipe(void)
 	(void)fcntl(fds[1], F_SETPIPE_SZ, PIPE_SIZE);
 	pipe->read_fd = fds[0];
 	pipe->write_fd = fds[1];
-	pipe->len = 0;
 	return pipe;
 }
 
@@ -64,6 +65,8 @@ pipe_give(struct pipe_pool *pool, struct pipe *pipe)
 		close_pipe(pool, pipe);
 		return;
 	}
+	pipe->before.start = pipe->before.end;
+	pipe->behind.start = pipe->behind.end;
 	pipe->next = pool->free;
 	pool->free = pipe;
 }
@@ -90,9 +93,10 @@ result(ssize_t n)
 }
 
 long
-pipe_fill(struct pipe *pipe, int fd, size_t max)
+pipe_fill(struct pipe *pipe, int fd, uint64_t max)
 {
-	long n = result(splice(fd, NULL, pipe->write_fd, NULL, max,
+	size_t len = max < PIPE_SIZE ? (size_t)max : PIPE_SIZE;
+	long n = result(splice(fd, NULL, pipe->write_fd, NULL, len,
 		SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
 
 	if (n > 0)
@@ -100,13 +104,61 @@ pipe_fill(struct pipe *pipe, int fd, size_t max)
 	return n;
 }
 
-long
-pipe_drain(struct pipe *pipe, int fd)
+static void
+set_edge(struct pipe_edge *edge, struct slice bytes)
 {
-	long n = result(splice(pipe->read_fd, NULL, fd, NULL, pipe->len,
-		SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+	assert(bytes.len <= sizeof(edge->bytes) && pipe_edge_is_empty(edge));
+	slice_append(edge->bytes, bytes);
+	edge->start = 0;
+	edge->end = (uint8_t)bytes.len;
+}
 
+void
+pipe_frame(struct pipe *pipe, struct slice before, struct slice behind)
+{
+	set_edge(&pipe->before, before);
+	set_edge(&pipe->behind, behind);
+}
+
+/* What the socket doesn't take stays: no failure. */
+static bool
+send_edge(struct pipe_edge *edge, int fd, int flags)
+{
+	long n;
+
+	if (pipe_edge_is_empty(edge))
+		return true;
+	n = result(send(fd, edge->bytes + edge->start,
+		(size_t)(edge->end - edge->start), MSG_NOSIGNAL | flags));
+	if (n > 0)
+		edge->start += (uint8_t)n;
+	return n != TRANSPORT_FAILED;
+}
+
+static bool
+send_content(struct pipe *pipe, int fd)
+{
+	/* So that the edge goes in one packet with what is beside it. */
+	unsigned more = pipe_edge_is_empty(&pipe->behind) ? 0 : SPLICE_F_MORE;
+	long n;
+
+	if (pipe->len == 0)
+		return true;
+	n = result(splice(pipe->read_fd, NULL, fd, NULL, pipe->len,
+		SPLICE_F_MOVE | SPLICE_F_NONBLOCK | more));
 	if (n > 0)
 		pipe->len -= (size_t)n;
-	return n;
+	return n != TRANSPORT_FAILED;
+}
+
+bool
+pipe_drain(struct pipe *pipe, int fd)
+{
+	if (!send_edge(&pipe->before, fd, MSG_MORE))
+		return false;
+	if (!pipe_edge_is_empty(&pipe->before))
+		return true;
+	if (!send_content(pipe, fd))
+		return false;
+	return pipe->len > 0 || send_edge(&pipe->behind, fd, 0);
 }

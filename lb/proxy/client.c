@@ -101,12 +101,12 @@ client_wait_for(struct client *client, enum client_waiting waiting)
 			list, client->shard->now_ns);
 }
 
-/* There was progress in what is waited for. */
+/* There was progress in what is waited for; perhaps nothing is any more. */
 static void
 note_progress(struct client *client, enum client_waiting waiting)
 {
 	if (client->waiting == waiting)
-		client->waiting = WAITING_FOR_NOTHING;
+		client_wait_for(client, WAITING_FOR_NOTHING);
 }
 
 /*
@@ -153,7 +153,7 @@ exchange_waits_for(const struct client *client)
 			       : WAITING_FOR_NOTHING;
 	/* A client that waits for a 100 owes nothing yet. */
 	if (!client->is_body_done && exchange->body.len == 0 &&
-		!exchange->sends_continue)
+		!exchange->sends_continue && !exchange_owes_pipe(exchange))
 		return WAITING_FOR_BODY;
 	if (!client->conn.is_watched && client->is_body_done)
 		return WAITING_TO_WATCH;
@@ -206,6 +206,17 @@ on_lost(struct client *client)
 		client_close(client, CLIENT_CLOSE);
 }
 
+static bool
+wants_bytes(const struct client *client)
+{
+	/* What comes after the last answer is not wanted. */
+	if (client->is_closing)
+		return false;
+	if (client->exchange != NULL && exchange_owes_pipe(client->exchange))
+		return false;
+	return client->in == NULL || buffer_room(client->in) > 0;
+}
+
 /* Buffer, reading and deadline as the state wants them. */
 static void
 settle(struct client *client)
@@ -220,12 +231,8 @@ settle(struct client *client)
 	else if (in != NULL && client->exchange == NULL)
 		make_room(client);
 	settle_timeout(client);
-	/* What comes after the last answer is not wanted. */
 	if (!client->has_eof)
-		conn_set_reading(&client->conn,
-			!client->is_closing &&
-				(client->in == NULL ||
-					buffer_room(client->in) > 0));
+		conn_set_reading(&client->conn, wants_bytes(client));
 	if (client->waiting != WAITING_TO_WATCH && !conn_watch(&client->conn))
 		on_lost(client);
 }
@@ -298,7 +305,7 @@ on_readable(struct client *client)
 {
 	struct shard *shard = client->shard;
 	struct buffer *in;
-	ssize_t n;
+	long n;
 
 	if (client->state == CLIENT_LINGER) {
 		discard_input(client);
@@ -315,8 +322,11 @@ on_readable(struct client *client)
 		conn_set_reading(&client->conn, false);
 		return;
 	}
-	n = transport_read(
-		&client->conn.transport, in->data + in->end, buffer_room(in));
+	if (!client_splice_body(client, &n)) {
+		n = transport_read(&client->conn.transport, in->data + in->end,
+			buffer_room(in));
+		in->end += n > 0 ? (uint32_t)n : 0;
+	}
 	if (n == TRANSPORT_AGAIN) {
 		settle(client);
 	} else if (n == TRANSPORT_FAILED) {
@@ -324,7 +334,6 @@ on_readable(struct client *client)
 	} else if (n == 0) {
 		on_eof(client);
 	} else {
-		in->end += (uint32_t)n;
 		note_progress(client, WAITING_FOR_BODY);
 		client_advance(client);
 	}
@@ -355,7 +364,9 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	shard_touch_clock(client->shard);
 	if (what & EV_WRITE)
 		on_writable(client);
-	if (what & EV_READ && client->state != CLIENT_CLOSED)
+	/* Reading may have been put off by what was written. */
+	if (what & EV_READ && client->conn.is_reading &&
+		client->state != CLIENT_CLOSED)
 		on_readable(client);
 }
 

@@ -81,6 +81,9 @@ void client_close(struct client *client, enum client_close how);
 bool client_next_request(struct client *client);
 /* True if a window was offered. */
 bool client_feed_body(struct client *client);
+/* Takes what has come of a long run of the body into a pipe: the bytes, 0 at
+ * the end, or below 0 as transport_read(). False if it had better be read. */
+bool client_splice_body(struct client *client, long *n);
 /* Answers without having understood: nothing after it can be trusted. */
 void client_refuse(struct client *client, unsigned status, const char *why);
 

@@ -227,3 +227,29 @@ client_feed_body(struct client *client)
 	exchange_offer_body(exchange, window, trailers, client->is_body_done);
 	return true;
 }
+
+bool
+client_splice_body(struct client *client, long *n)
+{
+	struct exchange *exchange = client->exchange;
+	struct h1_run run;
+	struct pipe *pipe;
+	uint64_t max;
+
+	if (client->is_body_done || exchange == NULL ||
+		buffer_len(client->in) > 0)
+		return false;
+	max = h1_body_passable(&client->body);
+	if (max == 0)
+		return false;
+	pipe = exchange_request_pipe(exchange, max);
+	if (pipe == NULL)
+		return false;
+	*n = pipe_fill(pipe, client->conn.transport.fd, max);
+	if (*n <= 0)
+		return true;
+	run = h1_body_pass(&client->body, (uint64_t)*n);
+	client->is_body_done = run.is_body_end;
+	exchange_on_request_pipe(exchange, &run);
+	return true;
+}

@@ -106,11 +106,16 @@ client_send_body(
 }
 
 static enum conn_result
-client_send_pipe(void *stream, struct pipe *pipe)
+client_send_pipe(void *stream, struct pipe *pipe, const struct h1_run *run)
 {
 	struct client *client = stream;
-	enum conn_result result = conn_send_pipe(&client->conn, pipe);
+	enum conn_result result;
+	char room[PIPE_EDGE_MAX];
 
+	if (client->framing == FRAMING_CHUNKED)
+		pipe_frame(pipe, h1_frame_run_head(run, room),
+			h1_frame_run_tail(run));
+	result = conn_send_pipe(&client->conn, pipe);
 	if (result == CONN_BLOCKED)
 		client_wait_for(client, WAITING_FOR_READER);
 	return result;

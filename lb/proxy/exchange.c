@@ -85,8 +85,7 @@ exchange_finish(struct exchange *exchange, enum stream_end end)
 	else
 		shard_give_view(shard, exchange->view);
 	free(exchange->head_copy);
-	if (exchange->pipe != NULL)
-		pipe_give(&shard->pipes, exchange->pipe);
+	exchange_give_pipe(exchange);
 	pool_give(&shard->exchanges, exchange);
 	ops->finish(stream, end);
 }

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/address.h"
+#include "http/h1_body.h"
 #include "http/message.h"
 #include "net/conn.h"
 #include "proxy/forward.h"
@@ -42,9 +43,11 @@ struct stream_ops {
 	/* trailers: field lines, or len 0; only at the end. */
 	enum conn_result (*send_body)(void *stream, struct slice body,
 		struct slice trailers, bool is_end);
-	/* The same from a pipe, which stays until exchange_writable() where it
-	 * comes back blocked. NULL where bytes can't go out unread. */
-	enum conn_result (*send_pipe)(void *stream, struct pipe *pipe);
+	/* The same from a pipe, which holds a piece of a run, and stays until
+	 * exchange_writable() where it comes back blocked. NULL where bytes
+	 * can't go out unread. */
+	enum conn_result (*send_pipe)(void *stream, struct pipe *pipe,
+		const struct h1_run *run);
 	/* The request's body window has been taken: offer more. */
 	void (*resume)(void *stream);
 	/* From here on both ways carry bytes of another protocol. */
@@ -77,6 +80,8 @@ enum exchange_state {
 	EXCHANGE_TUNNEL,
 	EXCHANGE_ENDED,
 };
+
+enum exchange_way { EXCHANGE_UP, EXCHANGE_DOWN };
 
 #define EXCHANGE_ID_MAX 64
 
@@ -120,7 +125,8 @@ struct exchange {
 	bool has_affinity;      /* the cookie names an endpoint of its version */
 	uint32_t affinity_hash; /* by the hash of its name */
 	struct upstream *upstream;
-	struct pipe *pipe; /* of the response's body, or NULL */
+	struct pipe *pipe; /* of one way's body, or NULL */
+	enum exchange_way pipe_way;
 	struct list queue_node; /* in the endpoint's queue */
 	struct timeout queue_timeout;
 	struct upstream_pool *queue; /* whose queue it waits in, or NULL */
@@ -174,6 +180,20 @@ void exchange_refuse(
 void exchange_offer_body(struct exchange *exchange, struct slice data,
 	struct slice trailers, bool is_complete);
 
+/* A pipe for n bytes of the body, a run's, that will pass unread: an empty one.
+ * NULL if they had better be offered. */
+struct pipe *exchange_request_pipe(struct exchange *exchange, uint64_t n);
+/* The piece is in it. */
+void exchange_on_request_pipe(
+	struct exchange *exchange, const struct h1_run *run);
+/* Doesn't the upstream take what is in it? resume() comes when it has. */
+static inline bool
+exchange_owes_pipe(const struct exchange *exchange)
+{
+	return exchange->pipe != NULL && exchange->pipe_way == EXCHANGE_UP &&
+	       !pipe_is_empty(exchange->pipe);
+}
+
 /* The rest of the body is malformed, too long (413) or too late (408). */
 void exchange_fail_body(
 	struct exchange *exchange, unsigned status, const char *why);
@@ -203,12 +223,11 @@ void exchange_on_response(struct exchange *exchange,
 	struct slice trailers, bool is_end);
 void exchange_on_response_body(struct exchange *exchange, struct slice data,
 	struct slice trailers, bool is_end);
-/* A pipe for n bytes of the response's body that will pass unread; NULL if they
- * had better be copied. */
+/* A pipe for a run of the response's body; NULL if it had better be copied. */
 struct pipe *exchange_response_pipe(struct exchange *exchange);
-/* n more bytes are in it. */
-void exchange_on_response_pipe(struct exchange *exchange, size_t n,
-	bool is_end);
+/* The piece is in it. */
+void exchange_on_response_pipe(
+	struct exchange *exchange, const struct h1_run *run);
 /* It has taken what was owed. */
 void exchange_on_upstream_writable(struct exchange *exchange);
 

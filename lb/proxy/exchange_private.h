@@ -2,7 +2,8 @@
  * exchange_private: what the parts of an exchange say to each other.
  *
  * exchange.c has its order, from the start over dispatch and retry to the end;
- * exchange_request.c hands the request on, exchange_response.c the answer;
+ * exchange_request.c hands the request on, exchange_response.c the answer, and
+ * exchange_pipe.c what passes unread of their bodies;
  * exchange_rescue.c asks another version; tunnel.c is what it may become.
  * Nobody else includes this.
  */
@@ -41,6 +42,13 @@ void exchange_send_request(struct exchange *exchange);
 void exchange_pump_request(struct exchange *exchange);
 /* Sets the deadline of who is waited for. */
 void exchange_await_response(struct exchange *exchange);
+
+/* --- what passes unread -------------------------------------------------------- */
+
+/* The pipe, if there is one: what it holds is lost. */
+void exchange_give_pipe(struct exchange *exchange);
+/* The same where the request needs it no more. */
+void exchange_spare_pipe(struct exchange *exchange);
 
 /* --- the response ----------------------------------------------------------- */
 

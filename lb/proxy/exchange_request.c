@@ -13,6 +13,7 @@ take_window(struct exchange *exchange)
 	exchange->bytes_in += exchange->body.len;
 	exchange->body = SLICE_NONE;
 	exchange->is_body_sent = exchange->is_body_complete;
+	exchange_spare_pipe(exchange);
 }
 
 /*
@@ -165,6 +166,7 @@ exchange_on_upstream_writable(struct exchange *exchange)
 
 	exchange_pump_request(exchange);
 	exchange_await_response(exchange);
+	exchange_spare_pipe(exchange);
 	if (tunnel_is_over(exchange)) {
 		exchange_finish(exchange, STREAM_DONE);
 		return;

@@ -111,30 +111,6 @@ exchange_on_response(struct exchange *exchange, const struct message *response,
 		exchange_pass_on(exchange, result);
 }
 
-struct pipe *
-exchange_response_pipe(struct exchange *exchange)
-{
-	if (exchange->pipe == NULL && exchange->ops->send_pipe != NULL)
-		exchange->pipe = pipe_take(&exchange->shard->pipes);
-	return exchange->pipe;
-}
-
-void
-exchange_on_response_pipe(struct exchange *exchange, size_t n, bool is_end)
-{
-	enum conn_result result;
-
-	exchange->bytes_out += n;
-	exchange->is_pipe_last = is_end;
-	result = exchange->ops->send_pipe(exchange->stream, exchange->pipe);
-	if (result == CONN_FAILED)
-		exchange_abort(exchange);
-	else if (result == CONN_SENT && is_end)
-		exchange_complete(exchange);
-	else
-		exchange_pass_on(exchange, result);
-}
-
 void
 exchange_on_response_body(struct exchange *exchange, struct slice data,
 	struct slice trailers, bool is_end)

@@ -131,7 +131,9 @@ on_event(evutil_socket_t fd, short what, void *arg)
 	}
 	if (what & EV_WRITE && conn_is_blocked(&upstream->conn))
 		on_writable(upstream);
-	if (what & EV_READ && upstream->state != UPSTREAM_CLOSED)
+	/* Reading may have been put off, or done, by what was written. */
+	if (what & EV_READ && upstream->conn.is_reading &&
+		upstream->state != UPSTREAM_CLOSED)
 		upstream_on_readable(upstream);
 }
 
@@ -310,6 +312,24 @@ upstream_send(struct upstream *upstream, size_t head_len, struct slice body,
 		return CONN_SENT;
 	result = conn_send(&upstream->conn, &shard->buffers, iov, n);
 	/* A socket reports a reset once: an end of file behind it is none. */
+	if (result == CONN_FAILED)
+		upstream->has_failed_send = true;
+	return result;
+}
+
+enum conn_result
+upstream_send_pipe(
+	struct upstream *upstream, struct pipe *pipe, const struct h1_run *run)
+{
+	enum conn_result result;
+	char room[PIPE_EDGE_MAX];
+
+	if (upstream->is_chunked_out)
+		pipe_frame(pipe, h1_frame_run_head(run, room),
+			h1_frame_run_tail(run));
+	if (upstream->state == UPSTREAM_BODY)
+		upstream_touch_timeout(upstream);
+	result = conn_send_pipe(&upstream->conn, pipe);
 	if (result == CONN_FAILED)
 		upstream->has_failed_send = true;
 	return result;

@@ -62,6 +62,11 @@ enum upstream_checkout upstream_checkout(
 enum conn_result upstream_send(struct upstream *upstream, size_t head_len,
 	struct slice body, struct slice trailers, bool is_end);
 
+/* Sends a piece of a run of the body, which is in the pipe; it stays until
+ * exchange_on_upstream_writable() where it comes back blocked. */
+enum conn_result upstream_send_pipe(struct upstream *upstream,
+	struct pipe *pipe, const struct h1_run *run);
+
 /* The endpoint owes something, within the list's length: set now, and anew when
  * it takes or sends something. NULL: it owes nothing. */
 void upstream_await(struct upstream *upstream, struct timeout_list *list);

@@ -4,10 +4,6 @@
 #include "http/h1_parse.h"
 #include "proxy/upstream_pool.h"
 
-/* What is left of a body from which on it is spliced: below, two more calls and
- * a pipe cost more than the copy. */
-#define SPLICE_MIN (64 * 1024)
-
 /*
  * The exchange took all that was delivered. It may have released this
  * connection, which may even be busy with another exchange by now; a buffer
@@ -198,29 +194,24 @@ upstream_receive(struct upstream *upstream)
 	after_delivery(upstream);
 }
 
-/* Is so much of the body to come that it should pass unread? Only where it has
- * a length is the framing the same on both sides. */
-static bool
-may_splice(const struct upstream *upstream)
-{
-	return upstream->state == UPSTREAM_BODY && upstream->in == NULL &&
-	       upstream->body.kind == BODY_LENGTH &&
-	       upstream->body.remaining >= SPLICE_MIN;
-}
-
-/* False if there is no pipe. */
+/* True if what came was taken by a pipe, or was nothing. */
 static bool
 splice_body(struct upstream *upstream)
 {
-	struct pipe *pipe = exchange_response_pipe(upstream->exchange);
-	struct h1_body *body = &upstream->body;
-	size_t max = PIPE_SIZE;
+	struct exchange *exchange = upstream->exchange;
+	struct h1_run run;
+	struct pipe *pipe;
+	uint64_t max;
 	long n;
 
+	if (upstream->state != UPSTREAM_BODY || upstream->in != NULL)
+		return false;
+	max = h1_body_passable(&upstream->body);
+	if (max == 0)
+		return false;
+	pipe = exchange_response_pipe(exchange);
 	if (pipe == NULL)
 		return false;
-	if (body->remaining < max)
-		max = (size_t)body->remaining;
 	n = pipe_fill(pipe, upstream->conn.transport.fd, max);
 	if (n == TRANSPORT_AGAIN)
 		return true;
@@ -228,10 +219,9 @@ splice_body(struct upstream *upstream)
 		upstream_fail(upstream, METER_ERROR_TRUNCATED);
 		return true;
 	}
-	body->remaining -= (uint64_t)n;
+	run = h1_body_pass(&upstream->body, (uint64_t)n);
 	upstream_touch_timeout(upstream);
-	exchange_on_response_pipe(
-		upstream->exchange, (size_t)n, body->remaining == 0);
+	exchange_on_response_pipe(exchange, &run);
 	return true;
 }
 
@@ -266,7 +256,7 @@ upstream_on_readable(struct upstream *upstream)
 		upstream_close(upstream);
 		return;
 	}
-	if (may_splice(upstream) && splice_body(upstream))
+	if (splice_body(upstream))
 		return;
 	if (upstream->in == NULL)
 		upstream->in = buffer_take(&shard->buffers);

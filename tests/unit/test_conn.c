@@ -290,6 +290,102 @@ test_write_that_takes_nothing_keeps_all(void **state)
 	assert_received(len);
 }
 
+/* Fills the socket as fill() does, but so that the connection owes nothing. */
+static size_t
+fill_behind_its_back(void)
+{
+	size_t len = 0;
+
+	while (send(conn.transport.fd, sent + len, 1, 0) == 1)
+		len++;
+	return len;
+}
+
+/* Takes a pipe that holds sent[from..to), within a frame of what is there
+ * before and behind. */
+static struct pipe *
+make_pipe(struct pipe_pool *pool, size_t from, size_t to)
+{
+	struct pipe *pipe = pipe_take(pool);
+
+	assert_non_null(pipe);
+	assert_true(pipe_is_empty(pipe));
+	assert_int_equal(write(pipe->write_fd, sent + from, to - from),
+		to - from);
+	pipe->len = to - from;
+	pipe_frame(pipe, (struct slice){sent + from - 18, 18},
+		(struct slice){sent + to, 2});
+	return pipe;
+}
+
+static void
+test_pipe_goes_out_within_its_frame(void **state)
+{
+	struct pipe_pool pool = {0};
+	struct pipe *pipe = make_pipe(&pool, 18, 1018);
+
+	assert_int_equal(conn_send_pipe(&conn, pipe), CONN_SENT);
+	assert_false(conn_is_blocked(&conn));
+	receive(sizeof(received));
+	assert_received(1020);
+	pipe_give(&pool, pipe);
+	pipe_pool_close(&pool);
+}
+
+/* The socket is full, and takes a little at a time: every part of it waits. */
+static void
+test_pipe_and_frame_follow_in_order(void **state)
+{
+	struct pipe_pool pool = {0};
+	size_t len = fill_behind_its_back();
+	struct pipe *pipe = make_pipe(&pool, len + 18, len + 18 + 40000);
+
+	assert_int_equal(conn_send_pipe(&conn, pipe), CONN_BLOCKED);
+	assert_true(waits_for(EV_WRITE));
+	drain(1);
+	assert_received(len + 18 + 40000 + 2);
+	assert_int_equal(flushed, CONN_SENT);
+	assert_true(waits_for_none(EV_WRITE));
+	assert_true(pipe_is_empty(pipe));
+	pipe_give(&pool, pipe);
+	pipe_pool_close(&pool);
+}
+
+/* What a pipe still owed when it was given back is nobody else's. */
+static void
+test_pipe_comes_back_empty(void **state)
+{
+	struct pipe_pool pool = {0};
+	struct pipe *pipe = make_pipe(&pool, 18, 1000);
+
+	pipe_give(&pool, pipe);
+	assert_int_equal(pool.n_open, 0);
+	pipe = pipe_take(&pool);
+	pipe_frame(pipe, SLICE("before"), SLICE("behind"));
+	pipe_give(&pool, pipe);
+	assert_int_equal(pool.n_open, 1);
+	pipe = make_pipe(&pool, 18, 1000);
+	assert_int_equal(conn_send_pipe(&conn, pipe), CONN_SENT);
+	receive(sizeof(received));
+	assert_received(1002);
+	pipe_give(&pool, pipe);
+	pipe_pool_close(&pool);
+}
+
+static void
+test_pipe_to_a_closed_peer_fails(void **state)
+{
+	struct pipe_pool pool = {0};
+	struct pipe *pipe = make_pipe(&pool, 18, 1000);
+
+	close(peer);
+	peer = -1;
+	assert_int_equal(conn_send_pipe(&conn, pipe), CONN_FAILED);
+	assert_false(conn_is_blocked(&conn));
+	pipe_give(&pool, pipe);
+	pipe_pool_close(&pool);
+}
+
 static void
 test_flush_of_nothing_is_sent(void **state)
 {
@@ -416,6 +512,10 @@ main(void)
 		TEST(test_sending_while_blocked_appends),
 		TEST(test_appending_behind_a_flush_that_fell_short_keeps_order),
 		TEST(test_write_that_takes_nothing_keeps_all),
+		TEST(test_pipe_goes_out_within_its_frame),
+		TEST(test_pipe_and_frame_follow_in_order),
+		TEST(test_pipe_comes_back_empty),
+		TEST(test_pipe_to_a_closed_peer_fails),
 		TEST(test_flush_of_nothing_is_sent),
 		TEST(test_reading_is_turned_off_and_on),
 		TEST(test_reading_stays_off_over_a_blocked_write),

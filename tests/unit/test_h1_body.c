@@ -464,6 +464,128 @@ test_chunk_size_is_lower_case_hex(void **state)
 	assert_int_equal(h1_write_chunk_size(line, UINT64_MAX), 18);
 }
 
+static void
+decode_some(struct h1_body *body, const char *raw, size_t *produced)
+{
+	char *copy = exact_copy(raw, strlen(raw));
+	struct slice trailers;
+	size_t consumed;
+
+	assert_int_equal(h1_body_decode(body, copy, strlen(raw), &consumed,
+				 produced, &trailers),
+		H1_PARTIAL);
+	assert_int_equal(consumed, strlen(raw));
+	free(copy);
+}
+
+static void
+test_long_rest_of_a_length_passes_in_pieces(void **state)
+{
+	struct h1_body body;
+	struct h1_run run;
+	size_t produced;
+
+	(void)state;
+	h1_body_start(&body, BODY_LENGTH, H1_RUN_MIN + 3);
+	decode_some(&body, "abc", &produced);
+	assert_int_equal(produced, 3);
+	assert_int_equal(h1_body_passable(&body), H1_RUN_MIN);
+	run = h1_body_pass(&body, H1_RUN_MIN - 1);
+	assert_int_equal(run.length, H1_RUN_MIN);
+	assert_int_equal(run.n, H1_RUN_MIN - 1);
+	assert_false(run.is_end || run.is_body_end);
+	/* A run that has begun passes to its end. */
+	assert_int_equal(h1_body_passable(&body), 1);
+	run = h1_body_pass(&body, 1);
+	assert_int_equal(run.length, 0);
+	assert_true(run.is_end && run.is_body_end);
+	assert_int_equal(h1_body_passable(&body), 0);
+}
+
+static void
+test_long_rest_of_a_chunk_passes(void **state)
+{
+	struct h1_body body;
+	struct h1_run run;
+	size_t produced;
+
+	(void)state;
+	h1_body_start(&body, BODY_CHUNKED, 0);
+	assert_int_equal(h1_body_passable(&body), 0);
+	decode_some(&body, "10002\r", &produced);
+	/* Its size line isn't over. */
+	assert_int_equal(h1_body_passable(&body), 0);
+	decode_some(&body, "\nab", &produced);
+	assert_int_equal(produced, 2);
+	assert_int_equal(h1_body_passable(&body), H1_RUN_MIN);
+	run = h1_body_pass(&body, H1_RUN_MIN);
+	assert_int_equal(run.length, H1_RUN_MIN);
+	assert_true(run.is_end);
+	assert_false(run.is_body_end);
+	/* Behind it there is framing, and a chunk of its own. */
+	assert_int_equal(h1_body_passable(&body), 0);
+	decode_some(&body, "\r\n10001\r\nab", &produced);
+	assert_int_equal(produced, 2);
+	assert_int_equal(h1_body_passable(&body), 0);
+}
+
+static void
+test_run_that_is_decoded_after_all_ends_there(void **state)
+{
+	struct h1_body body;
+	size_t produced;
+
+	(void)state;
+	h1_body_start(&body, BODY_CHUNKED, 0);
+	decode_some(&body, "10000\r\n", &produced);
+	(void)h1_body_pass(&body, H1_RUN_MIN - 2);
+	decode_some(&body, "yz\r\n2\r\na", &produced);
+	assert_int_equal(produced, 3);
+	assert_int_equal(h1_body_passable(&body), 0);
+}
+
+/* A chunk of any size, to a receiver that need not know such sizes. */
+static void
+test_boundless_chunk_passes_in_runs(void **state)
+{
+	struct h1_body body;
+	struct h1_run run;
+	size_t produced;
+
+	(void)state;
+	h1_body_start(&body, BODY_CHUNKED, 0);
+	decode_some(&body, "ffffffffffffffff\r\n", &produced);
+	assert_int_equal(h1_body_passable(&body), H1_RUN_MAX);
+	run = h1_body_pass(&body, 1);
+	assert_int_equal(run.length, H1_RUN_MAX);
+	assert_int_equal(h1_body_passable(&body), H1_RUN_MAX - 1);
+	run = h1_body_pass(&body, H1_RUN_MAX - 1);
+	assert_int_equal(run.length, 0);
+	assert_true(run.is_end);
+	run = h1_body_pass(&body, 1);
+	assert_int_equal(run.length, H1_RUN_MAX);
+	/* Behind a run there may be too little for another one. */
+	h1_body_start(&body, BODY_LENGTH, (uint64_t)H1_RUN_MAX + 1);
+	run = h1_body_pass(&body, H1_RUN_MAX);
+	assert_true(run.is_end);
+	assert_false(run.is_body_end);
+	assert_int_equal(h1_body_passable(&body), 0);
+}
+
+static void
+test_nothing_passes_that_has_no_length(void **state)
+{
+	struct h1_body body;
+
+	(void)state;
+	h1_body_start(&body, BODY_UNTIL_CLOSE, 0);
+	assert_int_equal(h1_body_passable(&body), 0);
+	h1_body_start(&body, BODY_NONE, 0);
+	assert_int_equal(h1_body_passable(&body), 0);
+	h1_body_start(&body, BODY_LENGTH, H1_RUN_MIN - 1);
+	assert_int_equal(h1_body_passable(&body), 0);
+}
+
 int
 main(void)
 {
@@ -490,6 +612,11 @@ main(void)
 		cmocka_unit_test(test_any_split_gives_the_same_body),
 		cmocka_unit_test(test_written_sizes_are_read_back),
 		cmocka_unit_test(test_chunk_size_is_lower_case_hex),
+		cmocka_unit_test(test_long_rest_of_a_length_passes_in_pieces),
+		cmocka_unit_test(test_long_rest_of_a_chunk_passes),
+		cmocka_unit_test(test_run_that_is_decoded_after_all_ends_there),
+		cmocka_unit_test(test_boundless_chunk_passes_in_runs),
+		cmocka_unit_test(test_nothing_passes_that_has_no_length),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

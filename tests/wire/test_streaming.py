@@ -58,15 +58,14 @@ def _digest(size):
     return digest.hexdigest()
 
 
-def _chunk(block):
-    return b"%x\r\n%s\r\n" % (len(block), block)
-
-
-def _send_all(send, is_chunked):
-    for _ in range(SIZE // len(BLOCK)):
-        send(_chunk(BLOCK) if is_chunked else BLOCK)
-    if is_chunked:
-        send(b"0\r\n\r\n")
+def _send_all(send, chunk):
+    """SIZE bytes, in chunks of so many (0: in none)."""
+    for sent in range(0, SIZE, len(BLOCK)):
+        if chunk and sent % chunk == 0:
+            send((b"\r\n" if sent else b"") + b"%x\r\n" % chunk)
+        send(BLOCK)
+    if chunk:
+        send(b"\r\n0\r\n\r\n")
 
 
 def _take_length(take):
@@ -85,13 +84,18 @@ def _take_chunked(reader):
     digest, total = hashlib.md5(), 0
     while True:
         size = int(reader.read_line("chunk size"), 16)
-        data = reader.read_exactly(size + 2)
-        assert data[-2:] == b"\r\n"
-        if not size:
+        total += size
+        while True:
+            data = reader.take(min(size, len(reader.buffer)))
+            digest.update(data)
+            size -= len(data)
+            if not size:
+                break
+            assert reader.fill(), "cut off in a chunk"
+        assert reader.read_exactly(2) == b"\r\n"
+        if not data:
             assert total == SIZE
             return digest.hexdigest()
-        digest.update(data[:-2])
-        total += size
 
 
 def _taker(reader):
@@ -102,28 +106,31 @@ def _taker(reader):
     return take
 
 
-def _framing(is_chunked):
-    return "Transfer-Encoding: chunked\r\n" if is_chunked \
+def _framing(chunk):
+    return "Transfer-Encoding: chunked\r\n" if chunk \
         else "Content-Length: %d\r\n" % SIZE
 
 
-@pytest.mark.parametrize("is_chunked", [False, True], ids=[
-    "length", "chunked"])
-def test_download(streaming, is_chunked):
+FRAMINGS = pytest.mark.parametrize("chunk", [0, len(BLOCK), 4 << 20], ids=[
+    "length", "chunked", "long-chunks"])
+
+
+@FRAMINGS
+def test_download(streaming, chunk):
     perch, backend = streaming
     with Peak(perch):
         def script(c):
             c.read_request()
-            c.send(b"HTTP/1.1 200 OK\r\n" + _framing(is_chunked).encode()
+            c.send(b"HTTP/1.1 200 OK\r\n" + _framing(chunk).encode()
                    + b"\r\n")
-            _send_all(c.send, is_chunked)
+            _send_all(c.send, chunk)
         backend.play(script)
         with RawClient(perch.port) as client:
             client.reader.keep_raw = False
             client.send_request()
             head = client.reader.read_response_head()
             assert head.status == 200
-            if is_chunked:
+            if chunk:
                 got = _take_chunked(client.reader)
             else:
                 got = _take_length(_taker(client.reader))
@@ -131,9 +138,8 @@ def test_download(streaming, is_chunked):
             assert client.is_quiet(0.05)
 
 
-@pytest.mark.parametrize("is_chunked", [False, True], ids=[
-    "length", "chunked"])
-def test_upload(streaming, is_chunked):
+@FRAMINGS
+def test_upload(streaming, chunk):
     perch, backend = streaming
     got = []
 
@@ -149,8 +155,8 @@ def test_upload(streaming, is_chunked):
         backend.play(script)
         with RawClient(perch.port) as client:
             client.send("POST / HTTP/1.1\r\nHost: t\r\n%s\r\n"
-                        % _framing(is_chunked))
-            _send_all(client.send, is_chunked)
+                        % _framing(chunk))
+            _send_all(client.send, chunk)
             assert client.read_response().body == b"thanks"
     assert got == [_digest(SIZE)]
 
@@ -174,9 +180,9 @@ def test_both_ways_at_once(streaming):
         with RawClient(perch.port) as client:
             client.reader.keep_raw = False
             client.send("POST / HTTP/1.1\r\nHost: t\r\n%s\r\n"
-                        % _framing(False))
+                        % _framing(0))
             sender = threading.Thread(
-                target=_send_all, args=(client.send, False))
+                target=_send_all, args=(client.send, 0))
             sender.start()
             assert client.reader.read_response_head().status == 200
             got = _take_length(_taker(client.reader))
@@ -237,8 +243,8 @@ def test_slow_backend_holds_the_client_back(streaming):
         backend.play(lazy)
         with RawClient(perch.port) as client:
             client.send("POST / HTTP/1.1\r\nHost: t\r\n%s\r\n"
-                        % _framing(False))
-            sender = threading.Thread(target=_send_all, args=(send, False))
+                        % _framing(0))
+            sender = threading.Thread(target=_send_all, args=(send, 0))
             sender.start()
             wait_for("the client to be held back",
                      lambda: _is_stuck(lambda: sent[0]))

@@ -138,6 +138,16 @@ def test_backend_that_stops_reading_is_504(to_deaf):
                               kind="response_timeout")
 
 
+def test_body_is_not_late_while_the_backend_takes_nothing(start, backends):
+    """The client's deadline is over first, but it isn't the client's turn."""
+    one = backends("one", receive_buffer=4096)
+    one.play(_deaf)
+    perch = start({"web": one}, timeouts={"response": "900ms", "body": SHORT})
+    with RawClient(perch.port, timeout=5) as client:
+        client.send(BIG_UPLOAD).send_until_stuck()
+        assert client.read_response().status == 504
+
+
 def test_backend_that_stops_reading_leaks_nothing(to_deaf):
     before = to_deaf.descriptors()
     for _ in range(3):
