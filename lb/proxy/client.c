@@ -78,11 +78,8 @@ waiting_list(const struct client *client, enum client_waiting waiting)
 		return view->client_half_closed;
 	case WAITING_TO_LINGER:
 		return view->client_linger;
-<<<<<<< HEAD
 	case WAITING_TO_WATCH:
 		return view->client_unwatched;
-=======
->>>>>>> wip-splice
 	case WAITING_FOR_NOTHING:
 		break;
 	}
@@ -109,11 +106,7 @@ static void
 note_progress(struct client *client, enum client_waiting waiting)
 {
 	if (client->waiting == waiting)
-<<<<<<< HEAD
-		client->waiting = WAITING_FOR_NOTHING;
-=======
 		client_wait_for(client, WAITING_FOR_NOTHING);
->>>>>>> wip-splice
 }
 
 /*
@@ -162,11 +155,8 @@ exchange_waits_for(const struct client *client)
 	if (!client->is_body_done && exchange->body.len == 0 &&
 		!exchange->sends_continue && !exchange_owes_pipe(exchange))
 		return WAITING_FOR_BODY;
-<<<<<<< HEAD
 	if (!client->conn.is_watched && client->is_body_done)
 		return WAITING_TO_WATCH;
-=======
->>>>>>> wip-splice
 	return WAITING_FOR_NOTHING;
 }
 
@@ -207,7 +197,6 @@ make_room(struct client *client)
 	client->in = grown;
 }
 
-<<<<<<< HEAD
 static void
 on_lost(struct client *client)
 {
@@ -215,7 +204,8 @@ on_lost(struct client *client)
 		exchange_abort(client->exchange);
 	else
 		client_close(client, CLIENT_CLOSE);
-=======
+}
+
 static bool
 wants_bytes(const struct client *client)
 {
@@ -225,7 +215,6 @@ wants_bytes(const struct client *client)
 	if (client->exchange != NULL && exchange_owes_pipe(client->exchange))
 		return false;
 	return client->in == NULL || buffer_room(client->in) > 0;
->>>>>>> wip-splice
 }
 
 /* Buffer, reading and deadline as the state wants them. */
@@ -243,16 +232,9 @@ settle(struct client *client)
 		make_room(client);
 	settle_timeout(client);
 	if (!client->has_eof)
-<<<<<<< HEAD
-		conn_set_reading(&client->conn,
-			!client->is_closing &&
-				(client->in == NULL ||
-					buffer_room(client->in) > 0));
+		conn_set_reading(&client->conn, wants_bytes(client));
 	if (client->waiting != WAITING_TO_WATCH && !conn_watch(&client->conn))
 		on_lost(client);
-=======
-		conn_set_reading(&client->conn, wants_bytes(client));
->>>>>>> wip-splice
 }
 
 static bool
@@ -397,14 +379,10 @@ client_expired(struct timeout *timeout)
 
 	shard_touch_clock(client->shard);
 	client->waiting = WAITING_FOR_NOTHING;
-<<<<<<< HEAD
 	if (is_to_watch) {
 		if (!conn_watch(&client->conn))
 			on_lost(client);
 	} else if (client->state == CLIENT_HEAD) {
-=======
-	if (client->state == CLIENT_HEAD) {
->>>>>>> wip-splice
 		client_refuse(client, 408, "head not received in time");
 		client_advance(client);
 	} else if (exchange == NULL) {
