@@ -195,3 +195,8 @@ tests_unit_test_near_misses_SOURCES = tests/unit/test_near_misses.c \
 	tests/unit/exact.h
 tests_unit_test_near_misses_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_near_misses_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_url
+tests_unit_test_url_SOURCES = tests/unit/test_url.c
+tests_unit_test_url_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_url_LDADD = $(unit_libs)
