@@ -1,5 +1,6 @@
 libperch_a_SOURCES += \
 	lb/admin/api.c lb/admin/api.h \
+	lb/admin/backoff.c lb/admin/backoff.h \
 	lb/admin/bind.c lb/admin/bind.h \
 	lb/admin/exposition.c lb/admin/exposition.h \
 	lb/admin/metrics.c lb/admin/metrics.h \

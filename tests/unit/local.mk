@@ -200,3 +200,8 @@ unit_tests += tests/unit/test_url
 tests_unit_test_url_SOURCES = tests/unit/test_url.c
 tests_unit_test_url_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_url_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_backoff
+tests_unit_test_backoff_SOURCES = tests/unit/test_backoff.c
+tests_unit_test_backoff_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_backoff_LDADD = $(unit_libs)
