@@ -5,6 +5,7 @@ libperch_a_SOURCES += \
 	lb/admin/exposition.c lb/admin/exposition.h \
 	lb/admin/metrics.c lb/admin/metrics.h \
 	lb/admin/percent.c lb/admin/percent.h \
+	lb/admin/sentence.c lb/admin/sentence.h \
 	lb/admin/server.c lb/admin/server.h \
 	lb/admin/service_json.c lb/admin/service_json.h \
 	lb/admin/stats.c lb/admin/stats.h \

@@ -205,3 +205,8 @@ unit_tests += tests/unit/test_backoff
 tests_unit_test_backoff_SOURCES = tests/unit/test_backoff.c
 tests_unit_test_backoff_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_backoff_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_sentence
+tests_unit_test_sentence_SOURCES = tests/unit/test_sentence.c
+tests_unit_test_sentence_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sentence_LDADD = $(unit_libs)
