@@ -7,8 +7,10 @@
  *   POST /api/v1/services/NAME/share       {"share": 30}
  *   POST /api/v1/services/NAME/promote
  *   POST /api/v1/services/NAME/rollback
+ *   POST /api/v1/notify/test               an event to every webhook
  *
- * A POST answers with the service as it is then. Errors are {"error": "..."}:
+ * A POST to a service answers with it as it is then, the test with how many
+ * webhooks there are. Errors are {"error": "..."}:
  * 400 for a body that says nothing sensible, 404 for an unknown name, 405, and
  * 409 where the release's state doesn't allow it.
  */

@@ -37,6 +37,8 @@ struct control {
 	struct event *tick; /* each second */
 	void (*reloaded)(void *arg);
 	void *reloaded_arg;
+	void (*emit)(const json_t *event, void *arg);
+	void *emit_arg;
 
 	uint64_t started_wall_ns;
 	struct control_reloads reloads;
@@ -480,6 +482,21 @@ control_on_reloaded(
 	control->reloaded = reloaded;
 	control->reloaded_arg = arg;
 	reload_if_due(control);
+}
+
+void
+control_on_event(struct control *control,
+	void (*emit)(const json_t *event, void *arg), void *arg)
+{
+	control->emit = emit;
+	control->emit_arg = arg;
+}
+
+void
+control_emit(const struct control *control, const json_t *event)
+{
+	if (control->emit != NULL)
+		control->emit(event, control->emit_arg);
 }
 
 void

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/error.h"
 #include "proxy/snapshot.h"
 
@@ -32,6 +34,15 @@ void control_reload(struct control *control);
  * begins now. */
 void control_on_reloaded(
 	struct control *control, void (*reloaded)(void *arg), void *arg);
+
+/* Whom to give each event: an object with "time" and "event". It is lent for
+ * the time of the call. */
+void control_on_event(struct control *control,
+	void (*emit)(const json_t *event, void *arg), void *arg);
+
+/* Gives it an event; lost while there is nobody. The event stays the
+ * caller's. */
+void control_emit(const struct control *control, const json_t *event);
 
 /* Reopens log files. */
 void control_reopen_logs(struct control *control);

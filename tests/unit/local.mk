@@ -210,3 +210,8 @@ unit_tests += tests/unit/test_sentence
 tests_unit_test_sentence_SOURCES = tests/unit/test_sentence.c
 tests_unit_test_sentence_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sentence_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_webhook
+tests_unit_test_webhook_SOURCES = tests/unit/test_webhook.c
+tests_unit_test_webhook_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_webhook_LDADD = $(unit_libs)
