@@ -110,10 +110,18 @@ def test_a_name_is_resolved(notified, hook):
     hook.next_request()
 
 
+def test_ctl_sends_a_test(notified, hook):
+    perch = notified(hook)
+    assert "1 webhook;" in perch.ctl("notify", "test")[1]
+    assert json.loads(hook.next_request().body)["event"] == "test"
+    assert perch.ctl("notify", "tset", check=False)[0] == 2
+
+
 def test_no_webhook_is_no_test(notified):
     perch = notified()
     status, answer = perch.admin.post("/api/v1/notify/test", {})
     assert status == 409 and "notify" in answer["error"]
+    assert perch.ctl("notify", "test", check=False)[0] == 1
     assert "info event" not in perch.stderr()
 
 
