@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admin/events.h"
 #include "admin/server.h"
 #include "base/log.h"
 #include "config/config.h"
@@ -19,6 +20,7 @@
 
 struct perch {
 	struct event_base *base;
+	struct events *events;
 	struct control *control;
 	struct admin *admin;
 	bool is_stopping;
@@ -106,6 +108,14 @@ on_reloaded(void *arg)
 
 	if (!admin_rebind(perch->admin, &error))
 		log_error("admin: %s", error.message);
+	events_configure(
+		perch->events, control_snapshot(perch->control)->config);
+}
+
+static void
+on_event(const json_t *event, void *arg)
+{
+	events_emit(arg, event);
 }
 
 static void
@@ -166,16 +176,20 @@ run(const char *path)
 		log_error("cannot make an event loop");
 		return 1;
 	}
+	perch.events = events_new(perch.base);
 	perch.control = control_new(perch.base, path);
 	if (perch.control == NULL)
-		goto free_base;
+		goto free_events;
+	control_on_event(perch.control, on_event, perch.events);
 	if (!watch_signals(&perch, signals)) {
 		error_set(&error, "cannot watch signals");
 		goto fail;
 	}
 	if (!control_start(perch.control, &error))
 		goto fail;
-	perch.admin = admin_new(perch.base, perch.control, &error);
+	events_configure(perch.events, control_snapshot(perch.control)->config);
+	perch.admin =
+		admin_new(perch.base, perch.control, perch.events, &error);
 	if (perch.admin == NULL)
 		goto fail;
 	control_on_reloaded(perch.control, on_reloaded, &perch);
@@ -195,7 +209,10 @@ free_all:
 	if (perch.admin != NULL)
 		admin_free(perch.admin);
 	control_free(perch.control);
-free_base:
+free_events:
+	/* No traffic waits for this any more. */
+	events_stop(perch.events);
+	events_free(perch.events);
 	event_base_free(perch.base);
 	libevent_global_shutdown();
 	return status;

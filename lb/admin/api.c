@@ -16,6 +16,7 @@
 #include "config/suggest.h"
 
 #define SERVICES "/api/v1/services"
+#define NOTIFY_TEST "/api/v1/notify/test"
 /* How many names an error lists. */
 #define LISTED_NAMES 8
 
@@ -482,6 +483,32 @@ roll_back(const struct call *call)
 	return say_plain(call, PLAN_ROLLBACK);
 }
 
+/* Webhooks' filters don't hold it back: it tries them. */
+static int
+test_webhooks(const struct call *call)
+{
+	size_t n = call->snapshot->config->n_notify;
+	struct text text = {0};
+	static const char *const keys[] = {NULL};
+	struct error error = {""};
+	char time[CLOCK_TEXT_SIZE];
+
+	if (!check_keys(call, keys, &error))
+		return refuse(call, BAD_REQUEST, &error);
+	if (n == 0) {
+		error_set(&error, "the config has no webhook (notify)");
+		return refuse(call, CONFLICT, &error);
+	}
+	clock_format(clock_wall_ns(), time);
+	releases_emit(control_releases(call->api->control),
+		json_pack("{s:s, s:s}", "time", time, "event", "test"));
+	write_json(&text, json_pack("{s:I}", "webhooks", (json_int_t)n));
+	text_add(&text, SLICE("\n"));
+	text_move(&text, call->out);
+	text_free(&text);
+	return OK;
+}
+
 /* --- routes ---------------------------------------------------------------- */
 
 static const struct {
@@ -580,6 +607,12 @@ api_answer(struct api *api, const struct api_request *request)
 		.out = request->out,
 	};
 
+	if (slice_equal(rest, SLICE(NOTIFY_TEST))) {
+		if (request->method != API_POST)
+			return wrong_method(&call, "POST");
+		return (struct api_answer){
+			run_action(&call, test_webhooks), NULL};
+	}
 	if (!slice_starts_with(rest, prefix))
 		return (struct api_answer){no_such_path(&call), NULL};
 	rest.ptr += prefix.len;

@@ -6,11 +6,13 @@
  *   POST /api/v1/services/NAME/release     {"version": "v2", "share": 1}
  *   POST /api/v1/services/NAME/share       {"share": 30}
  *   POST /api/v1/services/NAME/advance     and pause, resume, promote, rollback
+ *   POST /api/v1/notify/test               an event to every webhook
  *
- * A POST is answered once what it says is in force and on disk, with the service
- * or group as it is then. Errors are {"error": "..."}: 400 for a body that says
- * nothing sensible, 404 for an unknown name, 405, 409 where the release's state
- * doesn't allow it, and 503 where the journal can't be written.
+ * A POST to a service is answered once what it says is in force and on disk, with
+ * the service or group as it is then; the test with how many webhooks there are.
+ * Errors are {"error": "..."}: 400 for a body that says nothing sensible, 404 for
+ * an unknown name, 405, 409 where the release's state doesn't allow it, and 503
+ * where the journal can't be written.
  */
 #ifndef PERCH_ADMIN_API_H
 #define PERCH_ADMIN_API_H

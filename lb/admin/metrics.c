@@ -12,6 +12,7 @@ enum family {
 	START_TIME,
 	RELOADS,
 	LAST_RELOAD,
+	WEBHOOK_DELIVERIES,
 	WORKERS,
 	CLIENT_CONNECTIONS,
 	ACCEPTED,
@@ -52,6 +53,9 @@ static const struct exposition_about about[N_FAMILIES] = {
 		"Config files loaded since the start, by outcome."},
 	[LAST_RELOAD] = {"perch_config_last_reload_timestamp_seconds", GAUGE,
 		"When the config in force was loaded, in seconds since 1970."},
+	[WEBHOOK_DELIVERIES] = {"perch_webhook_deliveries_total", COUNTER,
+		"Events delivered to webhooks, tries that failed, events "
+		"dropped."},
 	[WORKERS] = {"perch_workers", GAUGE, "Worker threads."},
 	[CLIENT_CONNECTIONS] = {"perch_client_connections", GAUGE,
 		"Client connections that are open."},
@@ -196,6 +200,27 @@ add_workers(struct writer *writer)
 }
 
 static void
+add_webhooks(struct writer *writer)
+{
+	static const char *const results[WEBHOOK_N_RESULTS] = {
+		[WEBHOOK_DELIVERED] = "delivered",
+		[WEBHOOK_FAILED] = "failed",
+		[WEBHOOK_DROPPED] = "dropped",
+	};
+	const struct webhook_counts *counts = writer->source->webhooks;
+
+	for (; counts != NULL; counts = counts->next) {
+		text_clear(&writer->labels);
+		exposition_label(&writer->labels, "url_host",
+			slice_from_string(counts->host));
+		for (unsigned i = 0; i < WEBHOOK_N_RESULTS; i++)
+			add_labelled(writer, WEBHOOK_DELIVERIES, "result",
+				results[i], counts->of[i]);
+	}
+	text_clear(&writer->labels);
+}
+
+static void
 add_process(struct writer *writer)
 {
 	const struct metrics_source *source = writer->source;
@@ -208,6 +233,7 @@ add_process(struct writer *writer)
 		writer, RELOADS, "result", "refused", source->reloads.refused);
 	exposition_double(&writer->families[LAST_RELOAD], no_labels(),
 		(double)source->reloads.last_wall_ns / (double)CLOCK_NS_PER_S);
+	add_webhooks(writer);
 	add_workers(writer);
 }
 

@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "admin/webhook.h"
 #include "proxy/control.h"
 #include "proxy/registry.h"
 #include "proxy/snapshot.h"
@@ -22,6 +23,7 @@ struct metrics_source {
 	const struct snapshot *snapshot;
 	const struct registry *registry;
 	struct control_reloads reloads;
+	const struct webhook_counts *webhooks;
 	uint64_t started_wall_ns;
 	uint64_t now_ns; /* monotonic */
 };

@@ -11,6 +11,7 @@
 
 #include "admin/api.h"
 #include "admin/bind.h"
+#include "admin/events.h"
 #include "admin/exposition.h"
 #include "admin/metrics.h"
 #include "admin/stats.h"
@@ -31,6 +32,7 @@ struct door {
 
 struct admin {
 	struct control *control;
+	const struct events *events;
 	struct event_base *base;
 	struct stats *stats;
 	struct api api;
@@ -212,6 +214,7 @@ answer_metrics(struct door *door, struct evhttp_request *req)
 		.snapshot = control_snapshot(control),
 		.registry = control_registry(control),
 		.reloads = control_reloads(control),
+		.webhooks = events_counts(door->admin->events),
 		.started_wall_ns = control_started_ns(control),
 		.now_ns = clock_monotonic_ns(),
 	};
@@ -421,13 +424,15 @@ fail:
 }
 
 struct admin *
-admin_new(struct event_base *base, struct control *control, struct error *error)
+admin_new(struct event_base *base, struct control *control,
+	const struct events *events, struct error *error)
 {
 	const struct timeval interval = {.tv_sec = STATS_INTERVAL_S};
 	struct admin *admin = memory_zalloc(sizeof(*admin));
 
 	admin->base = base;
 	admin->control = control;
+	admin->events = events;
 	admin->stats = stats_new(clock_monotonic_ns());
 	admin->api = (struct api){.control = control, .stats = admin->stats};
 	admin->unix_path.is_unix = true;

@@ -18,11 +18,12 @@
 
 struct admin;
 struct event_base;
+struct events;
 
 /* Binds what the snapshot's config says under admin.bind. NULL with the
- * reason if any of it can't be bound. */
+ * reason if any of it can't be bound. events is for the metrics. */
 struct admin *admin_new(struct event_base *base, struct control *control,
-	struct error *error);
+	const struct events *events, struct error *error);
 
 /* After a reload: binds what is new, closes what is gone. False, with all as
  * it was, if something new can't be bound. */

@@ -8,4 +8,5 @@ libperch_a_SOURCES += \
 	lb/base/memory.c lb/base/memory.h \
 	lb/base/pool.c lb/base/pool.h \
 	lb/base/slice.h \
-	lb/base/table.c lb/base/table.h
+	lb/base/table.c lb/base/table.h \
+	lb/base/url.c lb/base/url.h

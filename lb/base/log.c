@@ -19,13 +19,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/memory.h"
 
-#define LINE_SIZE 2048
+/* An event of a release of several services, with its signals, has a few KiB;
+ * cut, it would be no JSON. */
+#define LINE_SIZE 16384
 #define TO_SYSLOG (-1)
 
 /* The descriptor that lines go to, or TO_SYSLOG. */
@@ -124,17 +125,10 @@ log_reopen(struct error *error)
 static size_t
 format_prefix(char *out, size_t size, enum log_level level)
 {
-	uint64_t now_ns = clock_wall_ns();
-	time_t seconds = (time_t)(now_ns / CLOCK_NS_PER_S);
-	unsigned ms = (unsigned)(now_ns % CLOCK_NS_PER_S / CLOCK_NS_PER_MS);
-	struct tm utc;
-	size_t len;
+	size_t len = clock_format(clock_wall_ns(), out);
 
-	gmtime_r(&seconds, &utc);
-	len = strftime(out, size, "%Y-%m-%dT%H:%M:%S", &utc);
-	len += (size_t)snprintf(
-		out + len, size - len, ".%03uZ %s ", ms, level_names[level]);
-	return len;
+	return len + (size_t)snprintf(
+			     out + len, size - len, " %s ", level_names[level]);
 }
 
 static void

@@ -113,6 +113,31 @@ check_admin(const struct reader *reader)
 }
 
 static void
+check_notify(const struct reader *reader)
+{
+	struct config *config = reader->config;
+	struct table seen;
+	size_t i;
+
+	table_init(&seen);
+	for (i = 0; i < config->n_notify; i++) {
+		struct config_webhook *webhook = &config->notify[i];
+
+		if (webhook->url == NULL)
+			continue;
+		check_unique(reader, &seen, slice_from_string(webhook->url),
+			&webhook->url, "this URL of notify");
+		if (webhook->ca == NULL ||
+			strncmp(webhook->url, "https:", 6) == 0)
+			continue;
+		report_warning(reader->report, place_of(reader, &webhook->ca),
+			"notify[%zu].ca: has an effect on an https URL only",
+			i);
+	}
+	table_free(&seen);
+}
+
+static void
 check_endpoints(const struct reader *reader, struct config_version *version)
 {
 	struct table seen;
@@ -305,6 +330,7 @@ check_config(const struct reader *reader)
 
 	check_listeners(reader);
 	check_admin(reader);
+	check_notify(reader);
 	for (i = 0; i < config->n_services; i++) {
 		struct config_service *service = &config->services[i];
 

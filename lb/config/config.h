@@ -199,6 +199,41 @@ struct config_plan {
 	unsigned max_error_rate_bp; /* of clients, hundredths of a percent; 0: off */
 };
 
+/* What notify.events lists; config_event_names has their names. */
+enum config_event {
+	CONFIG_EVENT_STARTED,
+	CONFIG_EVENT_ADVANCED,
+	CONFIG_EVENT_HELD,
+	CONFIG_EVENT_RUNNING,
+	CONFIG_EVENT_PAUSED,
+	CONFIG_EVENT_RESUMED,
+	CONFIG_EVENT_SHARE_SET,
+	CONFIG_EVENT_FROZEN,
+	CONFIG_EVENT_ROLLED_BACK,
+	CONFIG_EVENT_PROMOTED,
+	CONFIG_EVENT_UNTRUSTED,
+	CONFIG_EVENT_JOURNAL_FAILED,
+	CONFIG_EVENT_JOURNAL_RECOVERED,
+	CONFIG_N_EVENTS,
+};
+
+/* By enum config_event; NULL after the last one. */
+extern const char *const config_event_names[CONFIG_N_EVENTS + 1];
+
+enum config_webhook_format {
+	CONFIG_WEBHOOK_JSON, /* default */
+	CONFIG_WEBHOOK_SLACK,
+	CONFIG_N_WEBHOOK_FORMATS,
+};
+
+struct config_webhook {
+	char *url; /* that base/url takes apart; no two alike */
+	enum config_event *events; /* default: all */
+	size_t n_events;
+	enum config_webhook_format format;
+	char *ca; /* a PEM file; NULL: whom the system trusts */
+};
+
 struct config_admin {
 	char **bind; /* "127.0.0.1:9900" (default), "[::1]:9900", "unix:/run/perch.sock" */
 	size_t n_bind; /* 0 where `bind: []`: no admin server */
@@ -218,6 +253,8 @@ struct config {
 	size_t n_services;
 	struct config_plan *plans; /* may be none */
 	size_t n_plans;
+	struct config_webhook *notify;
+	size_t n_notify;
 	struct config_admin admin;
 	char *state_dir; /* NULL: keep no state, and warn */
 };

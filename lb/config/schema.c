@@ -397,7 +397,7 @@ const struct schema_key schema_keys[] = {
 		     "each under a name for services.NAME.plan.")},
 	{LIST("plans.NAME.steps", PERCENT, config_plan, steps_bp, n_steps),
 		DEFAULT("1, 5, 10, 20, 50, 80, 100"), RANGE("0.01", "100"),
-		ITEMS(1, 100),
+		ITEMS(1, 31),
 		HELP("The shares of clients that the candidate gets, one after "
 		     "the other, in percent: rising, the last one 100."),
 		EXAMPLE("[0.5, 5, 25, 100]")},
@@ -473,6 +473,29 @@ const struct schema_key schema_keys[] = {
 		HELP("More clients of the candidate hurt than so many percent "
 		     "is harm, whatever stable does. 0 sets no limit."),
 		EXAMPLE("5")},
+	{OBJECTS(LIST, "notify", config, notify, n_notify, config_webhook),
+		ITEMS(0, 16),
+		HELP("Webhooks: where events are sent to, each as a POST. See "
+		     "EVENTS.")},
+	{ONE("notify[].url", URL, config_webhook, url), .is_required = true,
+		HELP("http or https. The server of an https URL must have a "
+		     "certificate for its host."),
+		EXAMPLE("https://hooks.example.com/perch")},
+	{LIST("notify[].events", CHOICE, config_webhook, events, n_events),
+		DEFAULT("started, advanced, held, running, paused, resumed, "
+			"share_set, frozen, rolled_back, promoted, untrusted, "
+			"journal_failed, journal_recovered"),
+		.choices = config_event_names, ITEMS(1, CONFIG_N_EVENTS),
+		HELP("The events to send; all of them by default."),
+		EXAMPLE("[rolled_back, promoted]")},
+	{ONE("notify[].format", CHOICE, config_webhook, format),
+		DEFAULT("json"), CHOICES("json", "slack"),
+		HELP("json: the event as it is; slack: a sentence, as Slack "
+		     "and those like it take it.")},
+	{ONE("notify[].ca", PATH, config_webhook, ca),
+		HELP("A PEM file of those who may sign the server's "
+		     "certificate, instead of whom the system trusts."),
+		EXAMPLE("/etc/perch/ca.pem")},
 
 	{GROUP("admin", config, admin),
 		HELP("The server for perchctl, metrics and the API. It asks "
@@ -490,6 +513,22 @@ const struct schema_key schema_keys[] = {
 };
 
 const size_t schema_n_keys = sizeof(schema_keys) / sizeof(schema_keys[0]);
+
+const char *const config_event_names[CONFIG_N_EVENTS + 1] = {
+	[CONFIG_EVENT_STARTED] = "started",
+	[CONFIG_EVENT_ADVANCED] = "advanced",
+	[CONFIG_EVENT_HELD] = "held",
+	[CONFIG_EVENT_RUNNING] = "running",
+	[CONFIG_EVENT_PAUSED] = "paused",
+	[CONFIG_EVENT_RESUMED] = "resumed",
+	[CONFIG_EVENT_SHARE_SET] = "share_set",
+	[CONFIG_EVENT_FROZEN] = "frozen",
+	[CONFIG_EVENT_ROLLED_BACK] = "rolled_back",
+	[CONFIG_EVENT_PROMOTED] = "promoted",
+	[CONFIG_EVENT_UNTRUSTED] = "untrusted",
+	[CONFIG_EVENT_JOURNAL_FAILED] = "journal_failed",
+	[CONFIG_EVENT_JOURNAL_RECOVERED] = "journal_recovered",
+};
 
 /* The rest of the path below the prefix; NULL if it isn't below. */
 static const char *

@@ -367,6 +367,8 @@ static const struct type types[SCHEMA_N_TYPES] = {
 		"([A-Za-z0-9_.-]+|\\[[0-9A-Fa-f:.]+\\]):[0-9]{1,5}",
 		words_parse_endpoint, .release = words_release_endpoint,
 		.size = sizeof(struct config_endpoint)},
+	[SCHEMA_URL] = {"URL", "a URL (https://host/path)",
+		"https?://[^@\\s]+(/.*)?", words_parse_url, STRING},
 	[SCHEMA_CLIENT_KEY] = {"client key",
 		"header NAME, cookie NAME or address",
 		"address|(header|cookie) +" TOKEN, words_parse_key, KEY},

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "base/memory.h"
+#include "base/url.h"
 #include "config/config.h"
 #include "config/report.h"
 
@@ -358,6 +359,18 @@ words_parse_endpoint(const struct schema_key *key, struct slice text, void *out,
 	endpoint->name = memory_strdup(name);
 	endpoint->host = memory_strdup(host);
 	endpoint->port = port;
+	return true;
+}
+
+bool
+words_parse_url(const struct schema_key *key, struct slice text, void *out,
+	struct error *error)
+{
+	struct url url;
+
+	if (!url_parse(text, &url, error))
+		return false;
+	set_string(out, text.ptr, text.len);
 	return true;
 }
 

@@ -50,6 +50,9 @@ bool words_parse_admin_bind(const struct schema_key *key, struct slice text,
 /* To name, host and port of a struct config_endpoint. */
 bool words_parse_endpoint(const struct schema_key *key, struct slice text,
 	void *out, struct error *error);
+/* To a char *. */
+bool words_parse_url(const struct schema_key *key, struct slice text, void *out,
+	struct error *error);
 /* To a struct config_key. */
 bool words_parse_key(const struct schema_key *key, struct slice text, void *out,
 	struct error *error);

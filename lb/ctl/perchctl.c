@@ -20,6 +20,7 @@
 
 #define DEFAULT_ADMIN "127.0.0.1:9900"
 #define SERVICES "/api/v1/services"
+#define NOTIFY_TEST "/api/v1/notify/test"
 #define ARGUMENTS_MAX 4
 #define WATCH_DEFAULT_S 2.0
 
@@ -59,6 +60,7 @@ static const char usage_text[] =
 	"                    change that share\n"
 	"  promote SERVICE   make the candidate the stable version\n"
 	"  rollback SERVICE  send everybody back to the stable version\n"
+	"  notify test       send an event to every webhook\n"
 	"  version           say which perchctl this is\n"
 	"  help              say this\n"
 	"\n"
@@ -288,6 +290,27 @@ run_rollback(const struct invocation *invocation)
 }
 
 static int
+run_notify(const struct invocation *invocation)
+{
+	json_t *answer = NULL;
+	json_int_t n;
+	int code;
+
+	if (strcmp(invocation->arguments[1], "test") != 0)
+		return complain(
+			EXIT_USAGE, "notify: only \"notify test\" is known");
+	code = ask(invocation, NOTIFY_TEST, "{}", &answer);
+	if (code != EXIT_DONE)
+		return code;
+	n = json_integer_value(json_object_get(answer, "webhooks"));
+	printf("a test event goes to %lld webhook%s; perch's log says what "
+	       "fails\n",
+		(long long)n, n == 1 ? "" : "s");
+	json_decref(answer);
+	return EXIT_DONE;
+}
+
+static int
 run_version(const struct invocation *invocation)
 {
 	puts("perchctl " PACKAGE_VERSION);
@@ -316,6 +339,7 @@ static const struct command {
 	{"share", 3, 3, 0, run_share, "usage: share SERVICE PERCENT"},
 	{"promote", 2, 2, 0, run_promote, "usage: promote SERVICE"},
 	{"rollback", 2, 2, 0, run_rollback, "usage: rollback SERVICE"},
+	{"notify", 2, 2, 0, run_notify, "usage: notify test"},
 	{"version", 1, 1, 0, run_version, "usage: version"},
 	{"help", 1, 1, 0, run_help, "usage: help"},
 };

@@ -500,6 +500,13 @@ control_on_reloaded(
 }
 
 void
+control_on_event(struct control *control, releases_event_fn *emit, void *arg)
+{
+	control->releases.on_event = emit;
+	control->releases.on_event_arg = arg;
+}
+
+void
 control_reload(struct control *control)
 {
 	struct config *config;

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include "base/error.h"
 #include "proxy/releases.h"
 #include "proxy/snapshot.h"
@@ -33,6 +35,11 @@ void control_reload(struct control *control);
  * begins now. */
 void control_on_reloaded(
 	struct control *control, void (*reloaded)(void *arg), void *arg);
+
+/* Whom to give each event: an object with "time" and "event". It is lent for
+ * the time of the call. */
+void control_on_event(
+	struct control *control, releases_event_fn *emit, void *arg);
 
 /* Reopens log files. */
 void control_reopen_logs(struct control *control);

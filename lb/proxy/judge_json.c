@@ -2,8 +2,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <stdio.h>
-#include <time.h>
 
 #include "base/clock.h"
 
@@ -33,17 +31,11 @@ seconds(uint64_t from_ns, uint64_t now_ns)
 }
 
 json_t *
-judge_json_time(uint64_t wall_ns)
+judge_json_now(void)
 {
-	time_t at = (time_t)(wall_ns / CLOCK_NS_PER_S);
-	struct tm utc;
-	char text[40], day[32];
+	char text[CLOCK_TEXT_SIZE];
 
-	if (gmtime_r(&at, &utc) == NULL ||
-		strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &utc) == 0)
-		return json_null();
-	snprintf(text, sizeof(text), "%s.%03uZ", day,
-		(unsigned)(wall_ns % CLOCK_NS_PER_S / CLOCK_NS_PER_MS));
+	clock_format(clock_wall_ns(), text);
 	return json_string(text);
 }
 
@@ -194,7 +186,7 @@ judge_json_event(
 	const struct plan *plan = &judge->plan;
 	json_t *event = json_object();
 
-	set(event, "time", judge_json_time(clock_wall_ns()));
+	set(event, "time", judge_json_now());
 	set(event, "event", json_string(name));
 	set(event, "unit", json_string(judge->unit->release.name));
 	set(event, "services", services_of(judge));
@@ -220,7 +212,7 @@ judge_json_entry(const struct judge *judge, const char *what)
 
 	add_evidence(evidence, judge);
 	set(entry, "unit", json_string(judge->unit->release.name));
-	set(entry, "time", judge_json_time(clock_wall_ns()));
+	set(entry, "time", judge_json_now());
 	set(entry, "who", json_string(judge->who));
 	set(entry, "what", json_string(what));
 	set(entry, "why",

@@ -19,7 +19,7 @@ json_t *judge_json_event(
  * that leaves the unit. */
 json_t *judge_json_entry(const struct judge *judge, const char *what);
 
-/* A time of the wall clock as RFC 3339 with milliseconds. */
-json_t *judge_json_time(uint64_t wall_ns);
+/* The time, as events and entries tell it. */
+json_t *judge_json_now(void);
 
 #endif

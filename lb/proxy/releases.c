@@ -26,7 +26,7 @@ emit_plain(struct releases *releases, const char *name, const char *reason)
 {
 	releases_emit(releases,
 		json_pack("{s:o, s:s, s:s}", "time",
-			judge_json_time(clock_wall_ns()), "event", name,
+			judge_json_now(), "event", name,
 			"reason", reason));
 }
 
@@ -71,13 +71,8 @@ releases_write(struct releases *releases, json_t *entry, journal_done_fn *done,
 void
 releases_emit(struct releases *releases, json_t *event)
 {
-	char *line = json_dumps(event, JSON_COMPACT | JSON_REAL_PRECISION(10));
-
 	if (releases->on_event != NULL)
 		releases->on_event(event, releases->on_event_arg);
-	else if (line != NULL)
-		log_info("event %s", line);
-	free(line);
 	json_decref(event);
 }
 
@@ -112,7 +107,7 @@ write_state(struct releases *releases, struct registry_unit *unit,
 	releases_write(releases,
 		json_pack("{s:s, s:o, s:s, s:s, s:s, s:o}", "unit",
 			unit->release.name, "time",
-			judge_json_time(clock_wall_ns()), "who", "perch",
+			judge_json_now(), "who", "perch",
 			"what", what, "why", why, "state", state),
 		NULL, NULL);
 }

@@ -252,3 +252,23 @@ tests_unit_test_near_misses_SOURCES = tests/unit/test_near_misses.c \
 	tests/unit/exact.h
 tests_unit_test_near_misses_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_near_misses_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_url
+tests_unit_test_url_SOURCES = tests/unit/test_url.c
+tests_unit_test_url_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_url_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_backoff
+tests_unit_test_backoff_SOURCES = tests/unit/test_backoff.c
+tests_unit_test_backoff_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_backoff_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_sentence
+tests_unit_test_sentence_SOURCES = tests/unit/test_sentence.c
+tests_unit_test_sentence_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sentence_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_webhook
+tests_unit_test_webhook_SOURCES = tests/unit/test_webhook.c
+tests_unit_test_webhook_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_webhook_LDADD = $(unit_libs)

@@ -327,6 +327,35 @@ test_admin_binds_ip_or_unix(void **state)
 }
 
 static void
+test_webhooks_are_read(void **state)
+{
+	struct config *config = parse_good(
+		"notify: [{url: \"https://a.b/c?d\"}, {url: \"http://a:81\", "
+		"format: slack, events: [rolled_back, held]}, {url: "
+		"\"https://e\", ca: /x.pem, events: paused}]\n" REST);
+	const struct config_webhook *webhook = config->notify;
+
+	assert_int_equal(config->n_notify, 3);
+	assert_string_equal(webhook[0].url, "https://a.b/c?d");
+	assert_int_equal(webhook[0].n_events, CONFIG_N_EVENTS);
+	for (size_t i = 0; i < CONFIG_N_EVENTS; i++)
+		assert_int_equal(webhook[0].events[i], i);
+	assert_int_equal(webhook[0].format, CONFIG_WEBHOOK_JSON);
+	assert_null(webhook[0].ca);
+	assert_int_equal(webhook[1].n_events, 2);
+	assert_int_equal(webhook[1].events[0], CONFIG_EVENT_ROLLED_BACK);
+	assert_int_equal(webhook[1].events[1], CONFIG_EVENT_HELD);
+	assert_int_equal(webhook[1].format, CONFIG_WEBHOOK_SLACK);
+	assert_int_equal(webhook[2].n_events, 1);
+	assert_string_equal(webhook[2].ca, "/x.pem");
+	config_free(config);
+
+	config = parse_good(REST);
+	assert_int_equal(config->n_notify, 0);
+	config_free(config);
+}
+
+static void
 test_a_service_overrides_times_and_limits(void **state)
 {
 	/* What services inherit from stands below them. */
@@ -397,6 +426,7 @@ main(void)
 		TEST(test_endpoints_are_words_or_maps),
 		TEST(test_listeners_bind_addresses),
 		TEST(test_admin_binds_ip_or_unix),
+		TEST(test_webhooks_are_read),
 		TEST(test_a_service_overrides_times_and_limits),
 		TEST(test_variables_are_replaced),
 		TEST(test_commented_out_group_is_empty),

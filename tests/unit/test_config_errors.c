@@ -224,6 +224,34 @@ test_things_given_twice_are_refused(void **state)
 }
 
 static void
+test_webhooks_must_make_sense(void **state)
+{
+	assert_error("notify: [{format: json}]\n" REST,
+		"t.yaml:1:10: missing key \"url\" in notify[0]");
+	assert_error("notify: [{url: \"ftp://a/\"}]\n" REST,
+		"t.yaml:1:16: notify[0].url: a URL begins with http:// or "
+		"https://");
+	assert_error("notify: [{url: \"http://me:pw@a/\"}]\n" REST,
+		"t.yaml:1:16: notify[0].url: a URL may have no user or "
+		"password here");
+	assert_error(
+		"notify: [{url: \"http://a\", events: [rolled_bak]}]\n" REST,
+		"t.yaml:1:37: notify[0].events[0]: unknown value "
+		"\"rolled_bak\", did you mean \"rolled_back\"? (one of "
+		"started, advanced, held, running, paused, resumed, share_set, "
+		"frozen, "
+		"rolled_back, promoted, untrusted, journal_failed, "
+		"journal_recovered)");
+	assert_error("notify: [{url: \"http://a\", events: []}]\n" REST,
+		"t.yaml:1:36: notify[0].events: must not be empty");
+	assert_error("notify:\n"
+		     "  - url: http://a/x\n"
+		     "  - url: http://a/x\n" REST,
+		"t.yaml:3:10: this URL of notify is given twice, first in "
+		"line 2");
+}
+
+static void
 test_all_errors_come_at_once_in_order(void **state)
 {
 	static const char *const messages[] = {
@@ -295,7 +323,7 @@ test_syntax_errors_have_a_place(void **state)
 		{"a: 1\nb: &x 2\nb: *x\n" REST,
 			"t.yaml:1:1: unknown key \"a\"; known here: workers, "
 			"user, trusted_proxies, timeouts, limits, log, "
-			"listeners, services, plans, admin, state_dir"},
+			"listeners, services, plans, notify, admin, state_dir"},
 		{"a: 1\n---\nb: 1\n",
 			"t.yaml:2:1: a second document (\"---\") in one file"},
 		{"- a\n", "t.yaml:1:1: the file: expected a map, not a list"},
@@ -403,6 +431,13 @@ test_doubtful_choices_are_warned_of(void **state)
 	assert_string_equal(report.warnings[0],
 		"t.yaml:2:15: admin.bind: the admin server asks for no "
 		"password, and 0.0.0.0:1 is no loopback address");
+
+	config_free(parse_good("state_dir: /x\n"
+			       "notify: [{url: \"http://a\", ca: /b}]\n" REST));
+	assert_int_equal(report.n_warnings, 1);
+	assert_string_equal(report.warnings[0],
+		"t.yaml:2:32: notify[0].ca: has an effect on an https URL "
+		"only");
 }
 
 static void
@@ -431,6 +466,7 @@ main(void)
 		TEST(test_values_that_no_cookie_or_header_takes),
 		TEST(test_names_are_limited_in_length_and_letters),
 		TEST(test_things_given_twice_are_refused),
+		TEST(test_webhooks_must_make_sense),
 		TEST(test_all_errors_come_at_once_in_order),
 		TEST(test_bad_variables_are_errors_with_a_place),
 		TEST(test_syntax_errors_have_a_place),

@@ -85,13 +85,30 @@ test_message_cannot_forge_a_line(void **state)
 	free(text);
 }
 
+/* An event is one line of JSON, and worth nothing if it is cut. */
+static void
+test_message_of_a_few_kibibytes_is_whole(void **state)
+{
+	struct error error;
+	char *text, *message = calloc(1, 12001);
+
+	assert_non_null(message);
+	memset(message, 'x', 12000);
+	assert_true(log_open(path, LOG_LEVEL_INFO, &error));
+	log_info("%s", message);
+	text = slurp(path);
+	assert_non_null(strstr(text, message));
+	free(text);
+	free(message);
+}
+
 static void
 test_long_message_is_cut_but_ends_its_line(void **state)
 {
 	struct error error;
-	char *text, *longest = calloc(1, 10001);
+	char *text, *longest = calloc(1, 40001);
 
-	memset(longest, 'x', 10000);
+	memset(longest, 'x', 40000);
 	assert_true(log_open(path, LOG_LEVEL_INFO, &error));
 	log_info("%s", longest);
 	log_info("next");
@@ -190,6 +207,9 @@ main(void)
 			remove_folder),
 		cmocka_unit_test_setup_teardown(
 			test_message_cannot_forge_a_line, make_folder,
+			remove_folder),
+		cmocka_unit_test_setup_teardown(
+			test_message_of_a_few_kibibytes_is_whole, make_folder,
 			remove_folder),
 		cmocka_unit_test_setup_teardown(
 			test_long_message_is_cut_but_ends_its_line, make_folder,

@@ -47,6 +47,8 @@ take(struct evbuffer *buffer)
 	return copy;
 }
 
+static struct webhook_counts *webhooks;
+
 static void
 scrape(void)
 {
@@ -55,6 +57,7 @@ scrape(void)
 		.registry = &world.registry,
 		.started_wall_ns = 1700000000 * CLOCK_NS_PER_S,
 		.now_ns = 1000,
+		.webhooks = webhooks,
 	};
 	struct evbuffer *buffer = evbuffer_new();
 
@@ -271,6 +274,28 @@ test_failures_are_those_of_the_meter(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+static void
+test_webhooks_are_counted_by_host(void **state)
+{
+	static char a[] = "a.example", b[] = "[::1]:81";
+	struct webhook_counts second = {.host = b, .of = {7, 8, 9}};
+	struct webhook_counts first = {
+		.host = a, .of = {1, 2, 3}, .next = &second};
+
+	scrape();
+	assert_null(strstr(text, "perch_webhook_deliveries_total"));
+	webhooks = &first;
+	scrape();
+	webhooks = NULL;
+#define DELIVERIES "perch_webhook_deliveries_total{url_host="
+	assert_int_equal(
+		value_of(DELIVERIES "\"a.example\",result=\"delivered\"}"), 1);
+	assert_int_equal(
+		value_of(DELIVERIES "\"a.example\",result=\"failed\"}"), 2);
+	assert_int_equal(
+		value_of(DELIVERIES "\"[::1]:81\",result=\"dropped\"}"), 9);
+}
+
 int
 main(void)
 {
@@ -286,6 +311,7 @@ main(void)
 		TEST(test_each_family_is_announced_once_and_stands_together),
 		TEST(test_label_values_are_escaped),
 		TEST(test_failures_are_those_of_the_meter),
+		TEST(test_webhooks_are_counted_by_host),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

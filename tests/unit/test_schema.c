@@ -193,6 +193,8 @@ test_examples_of_lists_are_good(void **state)
 		const char *format;
 	} rows[] = {
 		{"trusted_proxies", "trusted_proxies: %s\n" REST},
+		{"notify[].events", "notify: [{url: \"http://a\", events: "
+				    "%s}]\n" REST},
 		{"admin.bind", "admin: {bind: %s}\n" REST},
 		{"services.NAME.match.hosts", SERVICE("match: {hosts: %s}")},
 		{"services.NAME.match.paths", SERVICE("match: {paths: %s}")},

@@ -28,6 +28,7 @@ EXTRA_DIST += \
 	tests/wire/test_limits.py \
 	tests/wire/test_logs.py \
 	tests/wire/test_names.py \
+	tests/wire/test_notify.py \
 	tests/wire/test_process.py \
 	tests/wire/test_reload.py \
 	tests/wire/test_rescue.py \
