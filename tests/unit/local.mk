@@ -23,6 +23,13 @@ tests_unit_test_histogram_SOURCES = tests/unit/test_histogram.c
 tests_unit_test_histogram_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_histogram_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_journal
+tests_unit_test_journal_SOURCES = tests/unit/test_journal.c \
+	tests/unit/journal_folder.h
+tests_unit_test_journal_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_journal_LDADD = $(unit_libs)
+tests_unit_test_journal_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fsync
+
 # The calls that a test makes fail, or end the program.
 journal_disk_ldflags = $(AM_LDFLAGS) \
 	-Wl,--wrap=pwrite,--wrap=fsync,--wrap=ftruncate \
