@@ -95,6 +95,28 @@ RESPONSES = {
                 "Content-Length: 3\r\n", "abc"),
 }
 
+# Name: how many times, lines that get a checksum. See fuzz_journal.c.
+STATE = '{"unit":"shop","time":"t","who":"a","what":"b","state":{"epoch":1}}\n'
+JOURNALS = {
+    "one": (1, STATE),
+    "units": (2, STATE + '{"unit":"api","state":null,"evidence":{"e":0.1}}\n'),
+    "many": (250, STATE + '{"unit":"shop","what":"held"}\n'),
+    "mostly-dead": (250, STATE.replace("1", "1" + "0" * 300 + ".5e-1")),
+    "state-older-than-history": (
+        1, STATE + '{"unit":"shop"}\n' * 201),
+    "torn": (1, STATE + STATE.strip()),
+    "bad-end": (1, STATE + "!x\n!\n"),
+    "bad-middle": (1, STATE + "!x\n" + STATE),
+    "no-unit": (1, '{"state":1}\n{"unit":""}\n{"unit":1}\n[]\n7\n\n'),
+    "twice-a-key": (1, '{"unit":"a","unit":"a"}\n'),
+    "numbers": (1, '{"unit":"a","x":[0.1,1e300,-0.0,1E-9,9223372036854775807,'
+                   '9223372036854775808]}\n'),
+    "text": (1, '{"unit":"\\u00e9\\ud83d\\ude00\xc3\xa9\\n",'
+                '"x":"\\u0000"}\n{"unit":"\xff"}\n'),
+    "deep": (1, '{"unit":"a","x":' + "[" * 500 + "]" * 500 + "}\n"),
+    "empty": (1, ""),
+}
+
 
 def write(target, name, content):
     with open(f"{HERE}/corpus/{target}/{name}", "wb") as out:
@@ -106,7 +128,8 @@ def forwarded(choices, message, seed="\x00"):
 
 
 def main():
-    for target in ("head", "chunked", "forward", "forward_response"):
+    for target in ("head", "chunked", "forward", "forward_response",
+                   "journal"):
         os.makedirs(f"{HERE}/corpus/{target}", exist_ok=True)
     for name, form in REFUSED_HEADS.items():
         write("head", "smuggle-" + name, form)
@@ -130,6 +153,10 @@ def main():
     for name, (choices, status, fields, body) in RESPONSES.items():
         write("forward_response", name, forwarded(
             choices, f"HTTP/1.1 {status}\r\n{fields}\r\n{body}"))
+    for name, (times, lines) in JOURNALS.items():
+        write("journal", name, "\x01" + chr(times - 1) + lines)
+    write("journal", "as-written",
+          '\x00\x00fb1cf208813d3101 {"unit":"shop","n":1}\n')
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 # Gives each fuzz target its seed corpus, in builds without a fuzzer.
 set -eu
 
-for target in head chunked cookie config forward forward_response; do
+for target in head chunked cookie config forward forward_response \
+	journal; do
 	"./tests/fuzz/replay_$target" "${srcdir:-.}/tests/fuzz/corpus/$target"
 done
