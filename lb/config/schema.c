@@ -482,7 +482,7 @@ const struct schema_key schema_keys[] = {
 		     "certificate for its host."),
 		EXAMPLE("https://hooks.example.com/perch")},
 	{LIST("notify[].events", CHOICE, config_webhook, events, n_events),
-		DEFAULT("started, advanced, held, running, paused, resumed, "
+		DEFAULT("started, advanced, retreated, held, running, paused, resumed, "
 			"share_set, frozen, rolled_back, promoted, untrusted, "
 			"journal_failed, journal_recovered"),
 		.choices = config_event_names, ITEMS(1, CONFIG_N_EVENTS),
@@ -517,6 +517,7 @@ const size_t schema_n_keys = sizeof(schema_keys) / sizeof(schema_keys[0]);
 const char *const config_event_names[CONFIG_N_EVENTS + 1] = {
 	[CONFIG_EVENT_STARTED] = "started",
 	[CONFIG_EVENT_ADVANCED] = "advanced",
+	[CONFIG_EVENT_RETREATED] = "retreated",
 	[CONFIG_EVENT_HELD] = "held",
 	[CONFIG_EVENT_RUNNING] = "running",
 	[CONFIG_EVENT_PAUSED] = "paused",

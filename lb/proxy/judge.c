@@ -255,6 +255,10 @@ on_written(bool is_on_disk, const char *why, void *arg)
 	bool is_mine = judge->run == written->run;
 	char text[300];
 
+	if (judge->releases->is_closing) {
+		free(written);
+		return;
+	}
 	if (is_on_disk && is_mine && written->seq > judge->durable_seq) {
 		judge->durable_seq = written->seq;
 		ask_plan(judge, clock_monotonic_ns());

@@ -164,6 +164,7 @@ releases_close(struct releases *releases)
 {
 	struct judge *judge;
 
+	releases->is_closing = true;
 	if (releases->journal != NULL)
 		journal_close(releases->journal);
 	releases->journal = NULL;

@@ -31,6 +31,7 @@ struct releases {
 	const struct snapshot *snapshot; /* the one in force; NULL at the start */
 	struct journal *journal;         /* NULL: no state_dir */
 	bool is_journal_failing;
+	bool is_closing; /* what comes of the journal is of no use any more */
 	struct judge *judges;
 	struct shard **shards; /* the workers', for sweeps */
 	uint64_t stamp;        /* of the latest sweep */

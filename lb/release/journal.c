@@ -93,17 +93,6 @@ request_free(struct request *request)
 	free(request);
 }
 
-static void
-free_all(struct request *first)
-{
-	struct request *next;
-
-	for (; first != NULL; first = next) {
-		next = first->next;
-		request_free(first);
-	}
-}
-
 /* --- the thread ----------------------------------------------------------------- */
 
 /* One write and one fsync for all that has gathered. */
@@ -283,6 +272,8 @@ journal_open(const char *dir, struct event_base *base, struct error *error)
 void
 journal_close(struct journal *journal)
 {
+	struct request *request, *next;
+
 	if (journal == NULL)
 		return;
 	pthread_mutex_lock(&journal->lock);
@@ -290,7 +281,11 @@ journal_close(struct journal *journal)
 	pthread_cond_signal(&journal->has_work);
 	pthread_mutex_unlock(&journal->lock);
 	pthread_join(journal->thread, NULL);
-	free_all(journal->finished.first);
+	for (request = journal->finished.first; request != NULL;
+		request = next) {
+		next = request->next;
+		finish(journal, request);
+	}
 	free_journal(journal);
 }
 

@@ -34,7 +34,8 @@ typedef void journal_done_fn(bool is_on_disk, const char *why, void *arg);
  */
 struct journal *journal_open(const char *dir, struct event_base *base,
 	struct error *error) __attribute__((warn_unused_result));
-/* Waits until what was appended is written, and runs no more callbacks. */
+/* Waits until what was appended is written, and runs the callbacks left. They
+ * must not append any more. */
 void journal_close(struct journal *journal);
 
 /* The unit's newest state, NULL if it has none. Borrowed: valid until control

@@ -43,6 +43,7 @@ tests_unit_test_health_SOURCES = tests/unit/test_health.c \
 	tests/unit/admin_world.h
 tests_unit_test_health_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_health_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_journal
 tests_unit_test_journal_SOURCES = tests/unit/test_journal.c \
 	tests/unit/journal_folder.h
@@ -51,14 +52,23 @@ tests_unit_test_journal_LDADD = $(unit_libs)
 tests_unit_test_journal_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=fsync
 
 # The calls that a test makes fail, or end the program.
-unit_tests += tests/unit/test_journal_file
-tests_unit_test_journal_file_SOURCES = tests/unit/test_journal_file.c \
-	tests/unit/journal_folder.h
-tests_unit_test_journal_file_CPPFLAGS = $(unit_cppflags)
-tests_unit_test_journal_file_LDADD = $(unit_libs)
-tests_unit_test_journal_file_LDFLAGS = $(AM_LDFLAGS) \
+journal_disk_ldflags = $(AM_LDFLAGS) \
 	-Wl,--wrap=pwrite,--wrap=fsync,--wrap=ftruncate \
 	-Wl,--wrap=renameat,--wrap=linkat,--wrap=unlinkat
+
+unit_tests += tests/unit/test_journal_faults
+tests_unit_test_journal_faults_SOURCES = tests/unit/test_journal_faults.c \
+	tests/unit/journal_disk.h tests/unit/journal_folder.h
+tests_unit_test_journal_faults_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_journal_faults_LDADD = $(unit_libs)
+tests_unit_test_journal_faults_LDFLAGS = $(journal_disk_ldflags)
+
+unit_tests += tests/unit/test_journal_file
+tests_unit_test_journal_file_SOURCES = tests/unit/test_journal_file.c \
+	tests/unit/journal_disk.h tests/unit/journal_folder.h
+tests_unit_test_journal_file_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_journal_file_LDADD = $(unit_libs)
+tests_unit_test_journal_file_LDFLAGS = $(journal_disk_ldflags)
 
 unit_tests += tests/unit/test_journal_store
 tests_unit_test_journal_store_SOURCES = tests/unit/test_journal_store.c \
