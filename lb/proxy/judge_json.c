@@ -1,17 +1,18 @@
 #include "proxy/judge_json.h"
 
-#include <float.h>
 #include <math.h>
 
 #include "base/clock.h"
 
-/* JSON knows no infinity. */
+/* JSON knows no infinity, and few of its readers more than this. */
+#define NUMBER_MAX 1e300
+
 static json_t *
 real(double value)
 {
 	if (isnan(value))
 		return json_null();
-	return json_real(value > DBL_MAX ? DBL_MAX : value);
+	return json_real(value > NUMBER_MAX ? NUMBER_MAX : value);
 }
 
 static json_t *

@@ -380,6 +380,9 @@ evidence_signal_e(const struct evidence *evidence, unsigned index)
 	double window = evidence->window;
 	double e = signal->weight * signal->judge.e;
 
+	/* Before the first step no window has begun. */
+	if (is_latency(index) && evidence->window == 0)
+		return 0;
 	return is_latency(index) ? e / (window * (window + 1)) : e;
 }
 
