@@ -103,6 +103,11 @@ tests_unit_test_release_SOURCES = tests/unit/test_release.c
 tests_unit_test_release_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_release_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_release_group
+tests_unit_test_release_group_SOURCES = tests/unit/test_release_group.c
+tests_unit_test_release_group_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_release_group_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_route_path
 tests_unit_test_route_path_SOURCES = tests/unit/test_route_path.c
 tests_unit_test_route_path_CPPFLAGS = $(unit_cppflags)

@@ -697,6 +697,40 @@ assert_override(const char *value, const char *service, const char *want)
 }
 
 static void
+assert_caller(const char *value, const char *want_version, uint32_t want_cell)
+{
+	struct slice version = SLICE_NONE;
+	uint32_t cell = 0;
+	bool is_known = sticky_parse_caller(slice_from_string(value),
+		SLICE("shop"), &version, &cell);
+
+	assert_int_equal(is_known, want_version != NULL);
+	if (!is_known)
+		return;
+	assert_true(slice_equal(version, slice_from_string(want_version)));
+	assert_int_equal(cell, want_cell);
+}
+
+static void
+test_callers_header_says_which_client(void **state)
+{
+	(void)state;
+	assert_caller("shop=v2;cell=0a1b2", "v2", 0xa1b2);
+	assert_caller("api=v7;cell=00001, shop=v2;cell=fffff", "v2", 0xfffff);
+	assert_caller("shop=v2", NULL, 0);
+	assert_caller("shop=v2;cell=", NULL, 0);
+	assert_caller("shop=v2;cell=0a1b", NULL, 0);
+	assert_caller("shop=v2;cell=0a1b23", NULL, 0);
+	assert_caller("shop=v2;cell=0A1B2", NULL, 0);
+	assert_caller("shop=;cell=0a1b2", NULL, 0);
+	assert_caller("v2;cell=0a1b2", NULL, 0);
+	assert_caller("api=v2;cell=0a1b2", NULL, 0);
+	/* It is an override all the same. */
+	assert_override("shop=v2;cell=0a1b2", "shop", "v2");
+	assert_override("v2;cell=0a1b2", "shop", "v2");
+}
+
+static void
 test_override_header_speaks_for_services(void **state)
 {
 	(void)state;
@@ -774,6 +808,7 @@ main(void)
 		cmocka_unit_test(
 			test_accept_decides_where_no_fetch_metadata_came),
 		cmocka_unit_test(test_any_fetch_field_is_fetch_metadata),
+		cmocka_unit_test(test_callers_header_says_which_client),
 		cmocka_unit_test(test_override_header_speaks_for_services),
 		cmocka_unit_test(test_reasons_have_names),
 	};
