@@ -47,6 +47,13 @@ judge_is_active(const struct judge *judge)
 	       judge->plan.pending.act != PLAN_ACT_NONE;
 }
 
+static bool
+is_running(const struct judge *judge)
+{
+	return release_unit_cell(&judge->unit->release).state ==
+	       RELEASE_RUNNING;
+}
+
 static void
 set_word(struct judge *judge, const char *who, const char *why)
 {
@@ -174,6 +181,7 @@ act(struct judge *judge, const struct plan_output *out, uint64_t now_ns)
 	struct release_unit *unit = &judge->unit->release;
 	struct error error;
 
+	/* A release that runs no more was ended by the config. */
 	switch (out->act) {
 	case PLAN_ACT_NONE:
 		return;
@@ -181,14 +189,13 @@ act(struct judge *judge, const struct plan_output *out, uint64_t now_ns)
 		put_share(judge, out->share_bp, now_ns);
 		return;
 	case PLAN_ACT_ROLLBACK:
-		/* The config may have done it before. */
-		if (release_unit_cell(unit).state == RELEASE_RUNNING &&
+		if (is_running(judge) &&
 			!release_rollback(unit, clock_wall_ns(), &error))
 			log_error("release of %s: %s", unit->name,
 				error.message);
 		break;
 	case PLAN_ACT_PROMOTE:
-		if (release_unit_cell(unit).state == RELEASE_RUNNING &&
+		if (is_running(judge) &&
 			!release_promote(unit, clock_wall_ns(), &error))
 			log_error("release of %s: %s", unit->name,
 				error.message);
@@ -418,6 +425,10 @@ judge_tick(struct judge *judge, uint64_t now_ns)
 {
 	if (!judge_is_active(judge))
 		return;
+	if (plan_is_active(&judge->plan) && !is_running(judge)) {
+		judge_note_config(judge, "the config leaves no room for it");
+		return;
+	}
 	take_counts(judge, now_ns);
 	tell_untrusted(judge);
 	ask_plan(judge, now_ns);
@@ -558,9 +569,7 @@ judge_note_config(struct judge *judge, const char *why)
 	const struct judge_word word = {.who = "config", .why = why};
 	struct plan_word what = {.kind = PLAN_ROLLBACK};
 
-	if (!plan_is_active(&judge->plan) ||
-		release_unit_cell(&judge->unit->release).state ==
-			RELEASE_RUNNING)
+	if (!plan_is_active(&judge->plan) || is_running(judge))
 		return;
 	if (strcmp(stable_name(judge), judge->sides[0].candidate) == 0)
 		what.kind = PLAN_PROMOTE;
@@ -651,16 +660,19 @@ read_record(const json_t *plan, struct plan_record *out)
 /* The release goes on at the share of its newest record, which a crash may have
  * kept from the cell. */
 static void
-go_on(struct judge *judge, struct plan_output *out, uint64_t now_ns)
+go_on(struct judge *judge, struct plan_output *out, bool was_running,
+	uint64_t now_ns)
 {
-	struct release_unit *unit = &judge->unit->release;
-	struct release_cell cell = release_unit_cell(unit);
+	struct release_cell cell = release_unit_cell(&judge->unit->release);
 
 	if (!plan_is_active(&judge->plan)) {
 		act(judge, out, now_ns);
 		return;
 	}
-	if (cell.state == RELEASE_RUNNING)
+	/* Ended by a config that was changed meanwhile: the first tick says so. */
+	if (was_running && cell.state != RELEASE_RUNNING)
+		return;
+	if (was_running)
 		start_counting(judge, cell.generation, cell.epoch);
 	put_share(judge, judge->plan.share_bp, now_ns);
 }
@@ -700,6 +712,7 @@ judge_resume(struct judge *judge, const json_t *state,
 							: 0,
 		json_is_true(json_object_get(from, "auto")), &config);
 	plan_resume(&judge->plan, &config, &judge->record, now_ns, &out);
-	go_on(judge, &out, now_ns);
+	go_on(judge, &out, json_is_true(json_object_get(state, "running")),
+		now_ns);
 	return true;
 }

@@ -336,8 +336,12 @@ resume(struct releases *releases, struct registry_unit *unit)
 	if (json_object_get(state, "plan") == NULL)
 		return;
 	judge = make_judge(releases, unit);
-	if (!judge_resume(judge, state, releases->snapshot, &error))
-		log_error("journal: %s: %s", unit->release.name, error.message);
+	if (judge_resume(judge, state, releases->snapshot, &error))
+		return;
+	/* Nobody would watch over it. */
+	log_error("journal: %s: %s; a release that ran is rolled back",
+		unit->release.name, error.message);
+	(void)!release_rollback(&unit->release, clock_wall_ns(), NULL);
 }
 
 void
