@@ -154,6 +154,13 @@ start_release(struct judge *judge, uint16_t share_bp)
 }
 
 static void
+begin_step(struct judge *judge, uint16_t share_bp)
+{
+	evidence_begin_step(&judge->evidence, share_bp);
+	judge->window = judge->evidence.window;
+}
+
+static void
 put_share(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 {
 	struct release_unit *unit = &judge->unit->release;
@@ -171,8 +178,7 @@ put_share(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 			log_error("release of %s: %s", unit->name,
 				error.message);
 	}
-	evidence_begin_step(&judge->evidence, share_bp);
-	judge->window = judge->evidence.window;
+	begin_step(judge, share_bp);
 }
 
 static void
@@ -672,9 +678,12 @@ go_on(struct judge *judge, struct plan_output *out, bool was_running,
 	/* Ended by a config that was changed meanwhile: the first tick says so. */
 	if (was_running && cell.state != RELEASE_RUNNING)
 		return;
-	if (was_running)
+	if (was_running) {
 		start_counting(judge, cell.generation, cell.epoch);
-	put_share(judge, judge->plan.share_bp, now_ns);
+		begin_step(judge, cell.share_bp);
+	}
+	if (!was_running || cell.share_bp != judge->plan.share_bp)
+		put_share(judge, judge->plan.share_bp, now_ns);
 }
 
 bool
