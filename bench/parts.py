@@ -1,6 +1,7 @@
 """What the bench measures besides its rows: latency at a fixed rate, how cost
 grows, two workers against one, system calls per request. Each part returns
 its section of bench/results/data-path.md as lines. Used by bench/run."""
+import json
 import os
 import re
 import resource
@@ -10,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 
 from subjects import (Place, Subject, free_ports, mean_interval,
                       open_idle, perch_config, show, wait_for, wrk, write)
@@ -143,6 +145,116 @@ def compare_latency(got):
                      f"({min(pairs):.2f} to {max(pairs):.2f})")
     return ["perch against the better of nginx and haproxy in the same round, "
             "median (range):", "; ".join(cells) + ". At most 1 is wanted."]
+
+
+# --- what the judge costs ----------------------------------------------------
+
+def judged_config(port, admin, backends):
+    pool = ", ".join(f'"127.0.0.1:{p}"' for p in backends)
+    return f"""
+workers: 1
+timeouts: {{idle: 600s, upstream_idle: 600s}}
+log: {{level: warn, access: {{format: off}}}}
+listeners:
+  - bind: 127.0.0.1:{port}
+services:
+  sticky:
+    versions:
+      v1: {{endpoints: [{pool}]}}
+      v2: {{endpoints: [{pool}]}}
+    stable: v1
+    warmup: 0s
+    plan: slow
+    sticky: {{cookie: perch}}
+    balance: {{policy: maglev, key: client}}
+plans:
+  slow: {{steps: [10, 100], hold: 24h}}
+admin: {{bind: "127.0.0.1:{admin}"}}
+state_dir: {{state}}
+"""
+
+
+def seeds_script(setting):
+    """Clients that are on the side of their bucket, so that all count."""
+    return write(f"{setting.directory}/seeds.lua", """
+local requests, at = {}, 0
+function init(args)
+   for i = 1, 1024 do
+      wrk.headers["Cookie"] = string.format(
+         "perch=%05x.-.-.-", (i * 40503) % 1048576)
+      requests[i] = wrk.format("GET", "/128")
+   end
+end
+function request()
+   at = at % 1024 + 1
+   return requests[at]
+end
+""")
+
+
+def post(port, path, body):
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", body.encode(),
+        {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return json.load(answer)
+
+
+def get(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}",
+                                timeout=5) as answer:
+        return json.load(answer)
+
+
+def judged(setting):
+    """The sticky row with a release running and the judge on, against the
+    same without."""
+    args = setting.args
+    backends = free_ports(4)
+    kid = setting.place.start([f"{args.build}/bench/backend"] +
+                              [str(p) for p in backends], False, setting.log)
+    wait_for(backends[0], "backend", kid, setting.log)
+    script = seeds_script(setting)
+    runs = {}
+    for name in ("alone", "judged"):
+        port, admin = free_ports(2)
+        runs[name] = (setting.start_perch(
+            name, port, judged_config(port, admin, backends)), admin, [])
+    post(runs["judged"][1], "/api/v1/services/sticky/release",
+         '{"version": "v2"}')
+    for turn in range(args.rounds + 1):
+        for name in rotated(list(runs), turn):
+            subject, _, costs = runs[name]
+            before = subject.cpu_ns()
+            count, _ = wrk(subject.port, "/128", args.seconds, CONNECTIONS,
+                           ["-s", script])
+            if turn > 0:
+                costs.append((subject.cpu_ns() - before) / 1000 / count)
+        if turn > 0:
+            print(f"judged {turn}/{args.rounds} " + "  ".join(
+                f"{n} {run[2][-1]:.2f}" for n, run in runs.items()),
+                flush=True)
+    release = get(runs["judged"][1],
+                  "/api/v1/services/sticky")["release"]
+    stop(kid, *(run[0].child for run in runs.values()))
+    if release["state"] not in ("running", "held"):
+        sys.exit(f"bench: the release did not run: {release['reason']}")
+    return tell_judged(runs, release)
+
+
+def tell_judged(runs, release):
+    lines = ["| the sticky row | CPU us per request |", "| --- | ---: |"]
+    for name, title in (("alone", "no release"),
+                        ("judged", "a release at 10 %, judged")):
+        lines.append(f"| {title} | {show(runs[name][2], 2)} |")
+    ratios = [b / a for a, b in zip(runs["alone"][2], runs["judged"][2])]
+    clients = release["clients"]
+    return lines + [
+        "", f"With a release against without, pair by pair: "
+        f"{show(ratios, 3)}. At most 1.03 is wanted.",
+        f"1,024 clients by cookie, all judged: {clients['candidate']} on the "
+        f"candidate, {clients['stable']} on stable, score "
+        f"{release['score']:.0f} at the end."]
 
 
 # --- how cost grows ----------------------------------------------------------

@@ -258,6 +258,16 @@ is_grpc_failure(struct slice status)
 	return code < 32 && (GRPC_FAILURES >> code & 1) != 0;
 }
 
+/* Where there is no body the status comes with the head. */
+static bool
+is_failed_call(const struct message *response)
+{
+	return slice_starts_with(message_find(response, FIELD_CONTENT_TYPE),
+		       SLICE("application/grpc")) &&
+	       is_grpc_failure(
+		       message_find_name(response, SLICE("grpc-status")));
+}
+
 static bool
 is_bad_status(const struct exchange *exchange, unsigned status)
 {
@@ -285,8 +295,7 @@ witness_response(struct exchange *exchange, const struct message *response)
 	/* Later another version's answer may take this one's place. */
 	if (is_bad_status(exchange, response->status))
 		testify(exchange, OUTCOME_BY_STATUS, response->status);
-	else if (is_grpc_failure(
-			 message_find_name(response, SLICE("grpc-status"))))
+	else if (is_failed_call(response))
 		testify(exchange, OUTCOME_FAILED, response->status);
 }
 
