@@ -142,7 +142,7 @@ struct config_service {
 	} balance;
 	uint64_t drain_ns; /* drain: old version after a promotion; 10m */
 	struct {
-		unsigned budget; /* percent of requests, 0 to 100: off; 20 */
+		uint64_t budget; /* percent of requests, 0 to 100: off; 20 */
 		uint64_t for_ns; /* for: how long a version helps out; 1h */
 	} rescue;
 	struct config_timeouts timeouts; /* the global ones, overridden */
