@@ -78,10 +78,9 @@ exchange_on_response(struct exchange *exchange, const struct message *response,
 		pass_interim(exchange, response);
 		return;
 	}
-	exchange_conclude_rescue(exchange);
 	memset(&options, 0, sizeof(options));
 	options.makes_uncacheable = is_missing_in_release(exchange, response);
-	if (exchange->rescue == RESCUE_DONE) {
+	if (exchange->help == HELP_RESCUE || exchange->is_recalled) {
 		options.rescued_by = exchange->version->name;
 	} else {
 		options.makes_private =
@@ -93,6 +92,7 @@ exchange_on_response(struct exchange *exchange, const struct message *response,
 		exchange_reject_response(exchange);
 		return;
 	}
+	exchange_conclude_help(exchange);
 	exchange->first_byte_ns = exchange->shard->now_ns;
 	exchange->state = EXCHANGE_RESPONDING;
 	exchange->status = response->status;
