@@ -121,6 +121,22 @@ struct config_sticky {
 	uint64_t lifetime_ns;   /* Max-Age; 0 (default): a session cookie */
 };
 
+/* Methods that may be asked twice. */
+enum config_shield_method {
+	CONFIG_SHIELD_GET,
+	CONFIG_SHIELD_HEAD,
+	CONFIG_SHIELD_OPTIONS,
+	CONFIG_SHIELD_TRACE,
+	CONFIG_SHIELD_PUT,
+	CONFIG_SHIELD_DELETE,
+};
+
+struct config_shield {
+	uint64_t budget; /* percent of requests, 0 to 100: off; 20 */
+	enum config_shield_method *methods; /* GET, HEAD, OPTIONS, TRACE */
+	size_t n_methods;
+};
+
 struct config_service {
 	char *name; /* [A-Za-z0-9._-]{1,64}, unique */
 	struct {
@@ -145,6 +161,7 @@ struct config_service {
 		uint64_t budget; /* percent of requests, 0 to 100: off; 20 */
 		uint64_t for_ns; /* for: how long a version helps out; 1h */
 	} rescue;
+	struct config_shield shield;
 	struct config_timeouts timeouts; /* the global ones, overridden */
 	struct config_limits limits;     /* the global ones, overridden */
 };

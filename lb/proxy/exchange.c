@@ -18,7 +18,8 @@
  *	start: route, choose a version, pick an endpoint
  *	dispatch -> CONNECTING or QUEUED -> send_request -> WAITING
  *	response head -> RESPONDING (or TUNNEL) -> ... -> finish
- *	failure before the response head -> retry once, or an error page
+ *	failure before the response head -> retry once, another version, or
+ *		an error page
  *
  * Whatever ends it goes through exchange_finish(). After a call that may have ended it
  * the exchange is not touched again.
@@ -156,6 +157,13 @@ failure_status(enum meter_error error)
 	}
 }
 
+void
+exchange_answer_failure(struct exchange *exchange, enum meter_error error)
+{
+	exchange->error = error;
+	respond_error(exchange, failure_status(error));
+}
+
 /* --- dispatch -------------------------------------------------------------- */
 
 void
@@ -266,10 +274,8 @@ exchange_on_failure(struct exchange *exchange, enum meter_error error)
 		exchange_finish(exchange, STREAM_CUT);
 		return;
 	}
-	if (retry(exchange, error) || exchange_find_help(exchange))
-		return;
-	exchange->error = error;
-	respond_error(exchange, failure_status(error));
+	if (!retry(exchange, error) && !exchange_find_help(exchange, error))
+		exchange_answer_failure(exchange, error);
 }
 
 /* --- the start ------------------------------------------------------------- */

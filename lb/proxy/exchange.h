@@ -57,7 +57,8 @@ struct stream_ops {
 enum exchange_help {
 	HELP_NONE,    /* it isn't */
 	HELP_RESCUE,  /* its own lacks what was asked for: see proxy/rescue */
-	HELP_IN_VAIN, /* it was, and the first answer is the better one */
+	HELP_SHIELD,  /* its own, the candidate, has failed: see proxy/shield */
+	HELP_IN_VAIN, /* it was, and was no better */
 };
 
 /* What to do with a response head. */
@@ -110,12 +111,14 @@ struct exchange {
 	struct sticky_decision decision;
 	/* The first answer, while another version is asked, and whose it is. */
 	enum exchange_help help;
-	struct upstream *held;
+	struct upstream *held; /* NULL: there is none, for first_error */
+	enum meter_error first_error;
 	const struct snapshot_version *first_version; /* NULL: none is asked */
 	const struct snapshot_endpoint *first_endpoint;
 	struct registry_endpoint *first_target;
 	const struct snapshot_version *other_version; /* picked to be asked */
 	const struct snapshot_version *helper; /* whose answer is used; or NULL */
+	const struct snapshot_version *stand_in; /* for a candidate; or NULL */
 	bool may_rescue;
 	bool is_recalled; /* version is one that had the path lately */
 	bool has_affinity;      /* the cookie names an endpoint of its version */

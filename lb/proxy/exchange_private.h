@@ -30,6 +30,8 @@ void exchange_rewind(struct exchange *exchange);
 /* An error page for what the client did. */
 void
 exchange_reject(struct exchange *exchange, unsigned status, const char *why);
+/* An error page for what the endpoint did. */
+void exchange_answer_failure(struct exchange *exchange, enum meter_error error);
 /* The response is whole: its connection may be used again. */
 void exchange_complete(struct exchange *exchange);
 /* The end, whatever led to it. */
@@ -58,7 +60,7 @@ bool exchange_pass_on(struct exchange *exchange, enum conn_result result);
 void exchange_arm_help(struct exchange *exchange);
 /* The version that is asked has failed, before its response head. True if it
  * is seen to: another one's answer is used, or asked for. */
-bool exchange_find_help(struct exchange *exchange);
+bool exchange_find_help(struct exchange *exchange, enum meter_error error);
 /* A response goes out. If it is another version's, the held one is let go at
  * the end. */
 void exchange_conclude_help(struct exchange *exchange);

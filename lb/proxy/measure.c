@@ -43,6 +43,9 @@ count(const struct exchange *exchange, uint64_t now_ns)
 	meter_add(&meter->responses[exchange->status / 100], 1);
 	if (exchange->error != METER_ERROR_NONE)
 		meter_add(&meter->errors[exchange->error], 1);
+	/* The client was spared it, but its version did fail. */
+	if (exchange->first_error != METER_ERROR_NONE)
+		meter_add(&meter->errors[exchange->first_error], 1);
 	meter_add(&meter->bytes_in, exchange->bytes_in);
 	meter_add(&meter->bytes_out, exchange->bytes_out);
 	/* A detour's time says nothing about the endpoint's. */
@@ -81,6 +84,17 @@ name_version(const struct exchange *exchange, struct access_record *record)
 }
 
 static void
+name_helper(const struct exchange *exchange, struct access_record *record)
+{
+	if (exchange->helper == NULL)
+		return;
+	if (exchange->help == HELP_SHIELD)
+		record->shielded_by = exchange->helper->name;
+	else
+		record->rescued_by = exchange->helper->name;
+}
+
+static void
 write_access(const struct exchange *exchange, uint64_t now_ns)
 {
 	struct shard *shard = exchange->shard;
@@ -114,8 +128,7 @@ write_access(const struct exchange *exchange, uint64_t now_ns)
 	record.bytes_out = exchange->bytes_out;
 	name_version(exchange, &record);
 	record.endpoint = endpoint_name(exchange);
-	if (exchange->helper != NULL)
-		record.rescued_by = exchange->helper->name;
+	name_helper(exchange, &record);
 	if (exchange->error != METER_ERROR_NONE)
 		record.error =
 			slice_from_string(meter_error_name(exchange->error));

@@ -170,6 +170,8 @@ test_examples_of_lists_are_good(void **state)
 		{"services.NAME.match.paths", SERVICE("match: {paths: %s}")},
 		{"services.NAME.sticky.key", SERVICE("sticky: {key: %s}")},
 		{"services.NAME.balance.key", SERVICE("balance: {key: %s}")},
+		{"services.NAME.shield.methods",
+			SERVICE("shield: {methods: %s}")},
 		{"services.NAME.versions.NAME.endpoints",
 			LISTENERS "services: {a: {versions: {v: {endpoints: "
 				  "%s}}}}\n"},

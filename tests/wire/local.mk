@@ -29,8 +29,10 @@ EXTRA_DIST += \
 	tests/wire/test_names.py \
 	tests/wire/test_process.py \
 	tests/wire/test_reload.py \
+	tests/wire/test_rescue.py \
 	tests/wire/test_restart.py \
 	tests/wire/test_routing.py \
+	tests/wire/test_shield.py \
 	tests/wire/test_smuggling.py \
 	tests/wire/test_sticky.py \
 	tests/wire/test_streaming.py \
