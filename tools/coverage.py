@@ -18,7 +18,7 @@ import sys
 # Not to be left with a branch that nothing takes.
 HTTP1 = re.compile(
     r"lb/http/.*\.c|lb/proxy/(client|exchange|upstream|upstream_pool|forward"
-    r"|retry|rescue)\.c")
+    r"|retry|rescue|shield)\.c")
 SOAK_REQUESTS = "20000"
 
 

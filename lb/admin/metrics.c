@@ -29,6 +29,8 @@ enum family {
 	BYTES_OUT,
 	RETRIES,
 	RESCUES,
+	SHIELDS,
+	SHIELDED,
 	CONNECTS,
 	LEFT_OUT,
 	UP,
@@ -87,6 +89,11 @@ static const struct exposition_about about[N_FAMILIES] = {
 		"Requests asked again on another connection."},
 	[RESCUES] = {"perch_rescues_total", COUNTER,
 		"Requests for what the version lacked, asked of another one."},
+	[SHIELDS] = {"perch_shields_total", COUNTER,
+		"Requests that a candidate failed, asked of the stable "
+		"version."},
+	[SHIELDED] = {"perch_shielded_total", COUNTER,
+		"Of these, those that the stable version answered well."},
 	[CONNECTS] = {"perch_upstream_connects_total", COUNTER,
 		"Connections opened to endpoints."},
 	[LEFT_OUT] = {"perch_endpoint_left_out", GAUGE,
@@ -258,6 +265,8 @@ add_details(struct writer *writer, const struct view_counters *counters)
 	add_labelled(writer, RESCUES, "result", "found", counters->rescued);
 	add_labelled(writer, RESCUES, "result", "missing",
 		counters->rescues - counters->rescued);
+	add_u64(writer, SHIELDS, counters->shields);
+	add_u64(writer, SHIELDED, counters->shielded);
 }
 
 /* An endpoint that only ever refused connections ended no request: what it

@@ -155,6 +155,8 @@ stats_version_window(const struct stats *stats,
 	out->retries -= before->retries;
 	out->rescues -= before->rescues;
 	out->rescued -= before->rescued;
+	out->shields -= before->shields;
+	out->shielded -= before->shielded;
 	out->connects -= before->connects;
 	histogram_subtract(
 		&counts->first_byte, &before->first_byte, &out->first_byte);

@@ -97,6 +97,8 @@ view_add_counters(const struct registry *registry, const struct meter *meters,
 		out->connects += load(&meter->connects);
 		out->rescues += load(&meter->rescues);
 		out->rescued += load(&meter->rescued);
+		out->shields += load(&meter->shields);
+		out->shielded += load(&meter->shielded);
 		out->in_flight += atomic_load_explicit(
 			&meter->in_flight, memory_order_relaxed);
 	}
@@ -131,5 +133,6 @@ view_was_asked(
 uint64_t
 view_failures(const struct view_counters *counters)
 {
-	return counters->responses[5] + counters->errors[METER_ERROR_TRUNCATED];
+	return counters->responses[5] +
+	       counters->errors[METER_ERROR_TRUNCATED] + counters->shielded;
 }

@@ -139,6 +139,22 @@ struct config_health {
 	size_t n_statuses;
 };
 
+/* Methods that may be asked twice. */
+enum config_shield_method {
+	CONFIG_SHIELD_GET,
+	CONFIG_SHIELD_HEAD,
+	CONFIG_SHIELD_OPTIONS,
+	CONFIG_SHIELD_TRACE,
+	CONFIG_SHIELD_PUT,
+	CONFIG_SHIELD_DELETE,
+};
+
+struct config_shield {
+	uint64_t budget; /* percent of requests, 0 to 100: off; 20 */
+	enum config_shield_method *methods; /* GET, HEAD, OPTIONS, TRACE */
+	size_t n_methods;
+};
+
 struct config_service {
 	char *name; /* [A-Za-z0-9._-]{1,64}, unique */
 	char *group; /* released with the others of that name; NULL: alone */
@@ -162,11 +178,12 @@ struct config_service {
 	} balance;
 	uint64_t drain_ns; /* drain: old version after a promotion; 10m */
 	struct {
-		unsigned budget; /* percent of requests, 0 to 100: off; 20 */
+		uint64_t budget; /* percent of requests, 0 to 100: off; 20 */
 		uint64_t for_ns; /* for: how long a version helps out; 1h */
 	} rescue;
 	uint64_t warmup_ns; /* warmup: an endpoint that came up isn't timed; 30s */
 	struct config_health health;
+	struct config_shield shield;
 	struct config_timeouts timeouts; /* the global ones, overridden */
 	struct config_limits limits;     /* the global ones, overridden */
 };

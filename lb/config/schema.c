@@ -304,6 +304,22 @@ const struct schema_key schema_keys[] = {
 		DEFAULT("1h"), RANGE("0", "720h"),
 		HELP("How long a version helps out after a rollback, or after "
 		     "it has drained; tabs stay open long.")},
+	{GROUP("services.NAME.shield", config_service, shield),
+		HELP("What the candidate of a running release fails is asked "
+		     "once of the stable version.")},
+	{ONE("services.NAME.shield.budget", COUNT, config_service,
+		 shield.budget),
+		DEFAULT("20"), RANGE("0", "100"),
+		HELP("At most so many percent of the service's requests of the "
+		     "last 10 seconds, but 10 a second in any case; 0 turns "
+		     "the shield off.")},
+	{LIST("services.NAME.shield.methods", CHOICE, config_service,
+		 shield.methods, shield.n_methods),
+		DEFAULT("GET, HEAD, OPTIONS, TRACE"), ITEMS(0, 6),
+		CHOICES("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"),
+		HELP("The requests that may be asked twice. PUT and DELETE "
+		     "where both versions write to the same place."),
+		EXAMPLE("[GET, HEAD, OPTIONS, TRACE, PUT]")},
 	{ONE("services.NAME.group", NAME, config_service, group),
 		HELP("Services with the same group are released together: one "
 		     "share, one judgement, and a client gets the candidate of "

@@ -218,6 +218,7 @@ put_extensions(struct line *line, const struct access_record *record)
 	put_extension(line, "version", record->version);
 	put_extension(line, "reason", record->reason);
 	put_extension(line, "rescued_by", record->rescued_by);
+	put_extension(line, "shielded_by", record->shielded_by);
 	put_extension(line, "endpoint", record->endpoint);
 	put_extension(line, "error", record->error);
 	put_extension(line, "request_id", record->request_id);
@@ -277,6 +278,7 @@ put_json(struct line *line, const struct access_record *record)
 	put_json_string(line, "version", record->version);
 	put_json_string(line, "reason", record->reason);
 	put_json_string(line, "rescued_by", record->rescued_by);
+	put_json_string(line, "shielded_by", record->shielded_by);
 	put_json_string(line, "endpoint", record->endpoint);
 	put_json_string(line, "error", record->error);
 	put_json_string(line, "request_id", record->request_id);

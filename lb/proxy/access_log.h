@@ -48,6 +48,7 @@ struct access_record {
 	struct slice version;
 	struct slice reason; /* for the version */
 	struct slice rescued_by; /* the version whose answer was used instead */
+	struct slice shielded_by; /* the same, where a candidate had failed */
 	struct slice endpoint;
 	struct slice error;
 	struct slice request_id;

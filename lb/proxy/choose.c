@@ -139,6 +139,20 @@ pin_mode(const struct config_sticky *sticky)
 	}
 }
 
+/* Who answers what a release's candidate fails: the version that was stable
+ * when the request came, whatever becomes of the release meanwhile. */
+static const struct snapshot_version *
+stand_in(const struct exchange *exchange, const struct sticky_input *input)
+{
+	const struct sticky_decision *decision = &exchange->decision;
+
+	if (!input->is_running || decision->version != input->candidate ||
+		decision->version == input->stable ||
+		decision->reason == STICKY_OVERRIDE)
+		return NULL;
+	return &exchange->service->versions[input->stable];
+}
+
 void
 choose_version(struct exchange *exchange)
 {
@@ -173,6 +187,7 @@ choose_version(struct exchange *exchange)
 	sticky_decide(&input, &exchange->decision);
 
 	exchange->version = &service->versions[exchange->decision.version];
+	exchange->stand_in = stand_in(exchange, &input);
 	exchange->has_affinity = input.has_cookie && input.cookie.is_pin &&
 				 input.cookie.has_endpoint &&
 				 input.pinned == exchange->decision.version;

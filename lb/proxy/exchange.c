@@ -19,7 +19,8 @@
  *	start: route, choose a version, pick an endpoint
  *	dispatch -> CONNECTING or QUEUED -> send_request -> WAITING
  *	response head -> RESPONDING (or TUNNEL) -> ... -> finish
- *	failure before the response head -> retry once, or an error page
+ *	failure before the response head -> retry once, another version, or
+ *		an error page
  *
  * Whatever ends it goes through exchange_finish(). After a call that may have ended it
  * the exchange is not touched again.
@@ -78,8 +79,10 @@ exchange_finish(struct exchange *exchange, enum stream_end end)
 	exchange_drop_held(exchange);
 	exchange_leave_endpoint(exchange);
 	/* Whatever was asked of another version, it was this one's request. */
-	if (exchange->first_target != NULL)
+	if (exchange->first_version != NULL) {
+		exchange->version = exchange->first_version;
 		exchange->target = exchange->first_target;
+	}
 	measure_exchange(exchange);
 	witness_end(exchange);
 	if (exchange->is_tunnel)
@@ -155,6 +158,13 @@ failure_status(enum meter_error error)
 	}
 }
 
+void
+exchange_answer_failure(struct exchange *exchange, enum meter_error error)
+{
+	exchange->error = error;
+	respond_error(exchange, failure_status(error));
+}
+
 /* --- dispatch -------------------------------------------------------------- */
 
 void
@@ -206,6 +216,17 @@ exchange_dispatch(struct exchange *exchange)
 	connect_endpoint(exchange, UPSTREAM_ANY);
 }
 
+void
+exchange_rewind(struct exchange *exchange)
+{
+	exchange->is_upstream_deaf = false;
+	if (!exchange->is_replayable)
+		return;
+	exchange->body = exchange->whole_body;
+	exchange->is_body_sent = false;
+	exchange->bytes_in = 0;
+}
+
 /* True if it is under way again. */
 static bool
 retry(struct exchange *exchange, enum meter_error error)
@@ -236,12 +257,7 @@ retry(struct exchange *exchange, enum meter_error error)
 	/* The client won't notice, but the endpoint did fail. */
 	meter_add(&meter->errors[error], 1);
 	exchange->has_retried = true;
-	exchange->is_upstream_deaf = false;
-	if (exchange->is_replayable) {
-		exchange->body = exchange->whole_body;
-		exchange->is_body_sent = false;
-		exchange->bytes_in = 0;
-	}
+	exchange_rewind(exchange);
 	if (other != NULL) {
 		exchange_enter_endpoint(exchange, other);
 		connect_endpoint(exchange, UPSTREAM_ANY);
@@ -255,21 +271,13 @@ void
 exchange_on_failure(struct exchange *exchange, enum meter_error error)
 {
 	witness_failure(exchange, error);
-	if (exchange->state < EXCHANGE_RESPONDING && retry(exchange, error))
-		return;
-	if (exchange->rescue == RESCUE_ASKING) {
-		exchange_settle(exchange);
-		return;
-	}
-	if (exchange->is_recalled && exchange->state < EXCHANGE_RESPONDING) {
-		exchange_ask_chosen(exchange);
-		return;
-	}
-	exchange->error = error;
-	if (exchange->state < EXCHANGE_RESPONDING)
-		respond_error(exchange, failure_status(error));
-	else
+	if (exchange->state >= EXCHANGE_RESPONDING) {
+		exchange->error = error;
 		exchange_finish(exchange, STREAM_CUT);
+		return;
+	}
+	if (!retry(exchange, error) && !exchange_find_help(exchange, error))
+		exchange_answer_failure(exchange, error);
 }
 
 /* --- the start ------------------------------------------------------------- */
@@ -373,7 +381,7 @@ exchange_start(struct exchange *exchange)
 		request->has_upgrade &&
 		forward_is_websocket(message_find(request, FIELD_UPGRADE));
 	choose_version(exchange);
-	exchange_arm_rescue(exchange);
+	exchange_arm_help(exchange);
 	exchange_dispatch(exchange);
 }
 

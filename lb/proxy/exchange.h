@@ -58,12 +58,12 @@ struct stream_ops {
 	void (*finish)(void *stream, enum stream_end end);
 };
 
-/* See proxy/rescue. */
-enum exchange_rescue {
-	RESCUE_OFF,    /* not for this request, or given up */
-	RESCUE_ARMED,  /* if its version doesn't have it */
-	RESCUE_ASKING, /* another version; the first answer is held */
-	RESCUE_DONE,   /* another version's answer is used */
+/* Why another version is asked, once. */
+enum exchange_help {
+	HELP_NONE,    /* it isn't */
+	HELP_RESCUE,  /* its own lacks what was asked for: see proxy/rescue */
+	HELP_SHIELD,  /* its own, the candidate, has failed: see proxy/shield */
+	HELP_IN_VAIN, /* it was, and was no better */
 };
 
 /* What to do with a response head. */
@@ -117,12 +117,16 @@ struct exchange {
 	struct registry_endpoint *target;      /* endpoint's, also in a tunnel */
 	struct sticky_decision decision;
 	/* The first answer, while another version is asked, and whose it is. */
-	enum exchange_rescue rescue;
-	struct upstream *held;
-	const struct snapshot_version *first_version;
+	enum exchange_help help;
+	struct upstream *held; /* NULL: there is none, for first_error */
+	enum meter_error first_error;
+	const struct snapshot_version *first_version; /* NULL: none is asked */
 	const struct snapshot_endpoint *first_endpoint;
 	struct registry_endpoint *first_target;
 	const struct snapshot_version *other_version; /* picked to be asked */
+	const struct snapshot_version *helper; /* whose answer is used; or NULL */
+	const struct snapshot_version *stand_in; /* for a candidate; or NULL */
+	bool may_rescue;
 	bool is_recalled; /* version is one that had the path lately */
 	bool has_affinity;      /* the cookie names an endpoint of its version */
 	uint32_t affinity_hash; /* by the hash of its name */

@@ -26,9 +26,13 @@ void exchange_dispatch(struct exchange *exchange);
 void exchange_enter_endpoint(
 	struct exchange *exchange, const struct snapshot_endpoint *endpoint);
 void exchange_leave_endpoint(struct exchange *exchange);
+/* What was sent of the request, if it may be, is to be sent once more. */
+void exchange_rewind(struct exchange *exchange);
 /* An error page for what the client did. */
-void exchange_reject(
-	struct exchange *exchange, unsigned status, const char *why);
+void
+exchange_reject(struct exchange *exchange, unsigned status, const char *why);
+/* An error page for what the endpoint did. */
+void exchange_answer_failure(struct exchange *exchange, enum meter_error error);
 /* The response is whole: its connection may be used again. */
 void exchange_complete(struct exchange *exchange);
 /* The end, whatever led to it. */
@@ -58,15 +62,16 @@ void exchange_reject_response(struct exchange *exchange);
  * the exchange. */
 bool exchange_pass_on(struct exchange *exchange, enum conn_result result);
 
-/* --- rescue ------------------------------------------------------------------ */
+/* --- another version's help -------------------------------------------------- */
 
 /* A version was chosen: may another one have to help out? */
-void exchange_arm_rescue(struct exchange *exchange);
-/* The one that had it the last time can't be asked: the chosen one is. */
-void exchange_ask_chosen(struct exchange *exchange);
+void exchange_arm_help(struct exchange *exchange);
+/* The version that is asked has failed, before its response head. True if it
+ * is seen to: another one's answer is used, or asked for. */
+bool exchange_find_help(struct exchange *exchange, enum meter_error error);
 /* A response goes out. If it is another version's, the held one is let go at
  * the end. */
-void exchange_conclude_rescue(struct exchange *exchange);
+void exchange_conclude_help(struct exchange *exchange);
 void exchange_drop_held(struct exchange *exchange);
 
 #endif

@@ -1,18 +1,30 @@
 #include "proxy/exchange_private.h"
 
+#include "proxy/balance.h"
 #include "proxy/rescue.h"
+#include "proxy/shield.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/witness.h"
 
+/*
+ * Another version is asked for help, once for each request: for what the
+ * chosen one lacks (rescue), or because it is a candidate that has failed
+ * (shield). The first answer, if there is one, is held meanwhile, unread from
+ * its head on; if the other one's isn't better, it goes out after all.
+ */
+
 void
-exchange_arm_rescue(struct exchange *exchange)
+exchange_arm_help(struct exchange *exchange)
 {
+	struct shield *shield = exchange->local->shield;
 	const struct snapshot_version *other;
 
+	if (shield != NULL)
+		shield_count(shield, exchange->shard->now_ns);
 	if (!rescue_is_eligible(exchange))
 		return;
-	exchange->rescue = RESCUE_ARMED;
+	exchange->may_rescue = true;
 	other = rescue_recall(exchange);
 	if (other == NULL)
 		return;
@@ -22,87 +34,222 @@ exchange_arm_rescue(struct exchange *exchange)
 	witness_renounce(exchange);
 }
 
+/* Where the version that is helped is counted. */
+static struct meter *
+meter_of(const struct exchange *exchange,
+	const struct snapshot_version *version,
+	const struct registry_endpoint *target)
+{
+	struct meter *meters =
+		target != NULL ? target->meters : version->registry->meters;
+
+	return &meters[exchange->shard->index];
+}
+
+static void
+leave_version(struct exchange *exchange)
+{
+	exchange_leave_endpoint(exchange);
+	exchange->endpoint = NULL;
+	exchange->target = NULL;
+	exchange->tried = NULL;
+	exchange->has_retried = false;
+}
+
 /* It can't be asked now: back to the version that was chosen. */
-void
-exchange_ask_chosen(struct exchange *exchange)
+static void
+ask_chosen(struct exchange *exchange)
 {
 	exchange->is_recalled = false;
+	leave_version(exchange);
 	exchange->version =
 		&exchange->service->versions[exchange->decision.version];
-	exchange->tried = NULL;
+	exchange_rewind(exchange);
 	exchange_dispatch(exchange);
+}
+
+static enum http_method
+method_of(const struct exchange *exchange)
+{
+	return (enum http_method)exchange->request.method;
+}
+
+/* The candidate has failed: may the stable version be asked? What can't be
+ * sent twice isn't, and a tunnel would outlast the answer. */
+static bool
+wants_shield(struct exchange *exchange)
+{
+	struct shield *shield = exchange->local->shield;
+
+	if (shield == NULL || exchange->stand_in == NULL ||
+		exchange->help != HELP_NONE || exchange->is_recalled ||
+		exchange->is_upgrade || !exchange->is_replayable ||
+		!shield_may_repeat(shield, method_of(exchange)) ||
+		!balance_has_usable(exchange->shard, exchange->stand_in) ||
+		!shield_take(shield, exchange->shard->now_ns))
+		return false;
+	exchange->other_version = exchange->stand_in;
+	exchange->help = HELP_SHIELD;
+	return true;
+}
+
+static bool
+wants_rescue(struct exchange *exchange)
+{
+	exchange->other_version = rescue_pick(exchange);
+	if (exchange->other_version == NULL)
+		return false;
+	exchange->help = HELP_RESCUE;
+	return true;
+}
+
+/* Does a version's answer call for another one's? */
+static bool
+wants_help(struct exchange *exchange, const struct message *response)
+{
+	/* What is still to be sent there can't be held with the answer. */
+	if (conn_is_blocked(&exchange->upstream->conn))
+		return false;
+	if (shield_is_failure(method_of(exchange), response->status))
+		return wants_shield(exchange);
+	return exchange->may_rescue && rescue_is_missing(exchange, response) &&
+	       wants_rescue(exchange);
 }
 
 enum exchange_verdict
 exchange_weigh(struct exchange *exchange, const struct message *response)
 {
 	witness_response(exchange, response);
-	if (exchange->rescue == RESCUE_ASKING)
+	switch (exchange->help) {
+	case HELP_NONE:
+		return wants_help(exchange, response) ? VERDICT_HOLD
+						      : VERDICT_PASS_ON;
+	case HELP_RESCUE:
 		return rescue_is_good(exchange, response) ? VERDICT_PASS_ON
 							  : VERDICT_REFUSE;
-	if (exchange->rescue != RESCUE_ARMED ||
-		!rescue_is_missing(exchange, response))
-		return VERDICT_PASS_ON;
-	exchange->other_version = rescue_pick(exchange);
-	return exchange->other_version != NULL ? VERDICT_HOLD : VERDICT_PASS_ON;
+	case HELP_SHIELD:
+		return shield_is_failure(method_of(exchange), response->status)
+			       ? VERDICT_REFUSE
+			       : VERDICT_PASS_ON;
+	case HELP_IN_VAIN:
+		break;
+	}
+	return VERDICT_PASS_ON;
+}
+
+static void
+count_asked(const struct exchange *exchange)
+{
+	struct meter *meter =
+		meter_of(exchange, exchange->version, exchange->target);
+
+	meter_add(exchange->help == HELP_SHIELD ? &meter->shields
+						: &meter->rescues,
+		1);
+}
+
+static void
+ask(struct exchange *exchange)
+{
+	count_asked(exchange);
+	exchange->first_version = exchange->version;
+	exchange->first_endpoint = exchange->endpoint;
+	exchange->first_target = exchange->target;
+	exchange->is_recalled = false;
+	leave_version(exchange);
+	exchange->version = exchange->other_version;
+	/* A 304 of the stable version's would confirm the candidate's page. */
+	if (exchange->help == HELP_SHIELD &&
+		(method_of(exchange) == HTTP_GET ||
+			method_of(exchange) == HTTP_HEAD))
+		exchange->drops_conditions = true;
+	exchange_rewind(exchange);
+	exchange_dispatch(exchange);
 }
 
 void
 exchange_ask_other(struct exchange *exchange)
 {
-	struct meter *meter = &exchange->target->meters[exchange->shard->index];
-
-	meter_add(&meter->rescues, 1);
 	exchange->held = exchange->upstream;
 	exchange->upstream = NULL;
-	exchange->first_version = exchange->version;
-	exchange->first_endpoint = exchange->endpoint;
-	exchange->first_target = exchange->target;
 	upstream_hold(exchange->held);
-	exchange->rescue = RESCUE_ASKING;
-	exchange->version = exchange->other_version;
-	exchange->tried = NULL;
-	exchange->is_recalled = false;
-	exchange_dispatch(exchange);
+	ask(exchange);
+}
+
+bool
+exchange_find_help(struct exchange *exchange, enum meter_error error)
+{
+	if (exchange->help == HELP_RESCUE || exchange->help == HELP_SHIELD) {
+		exchange_settle(exchange);
+		return true;
+	}
+	if (exchange->is_recalled) {
+		ask_chosen(exchange);
+		return true;
+	}
+	if (!wants_shield(exchange))
+		return false;
+	exchange->first_error = error;
+	ask(exchange);
+	return true;
+}
+
+/* The held answer's connection, which has had all of the request. */
+static void
+take_back(struct exchange *exchange, struct upstream *held)
+{
+	exchange->held = NULL;
+	exchange->upstream = held;
+	exchange->body = SLICE_NONE;
+	exchange->is_body_sent = true;
+	exchange->bytes_in = exchange->whole_body.len;
+	exchange->is_upstream_deaf = held->has_failed_send;
+	exchange->state = EXCHANGE_WAITING;
 }
 
 void
 exchange_settle(struct exchange *exchange)
 {
 	struct upstream *held = exchange->held;
+	enum meter_error error = exchange->first_error;
 
 	upstream_leave_queue(exchange);
 	if (exchange->upstream != NULL)
 		upstream_discard(exchange->upstream);
-	exchange_leave_endpoint(exchange);
+	leave_version(exchange);
 	exchange->version = exchange->first_version;
-	exchange->endpoint = exchange->first_endpoint;
-	exchange->target = NULL;
-	exchange_enter_endpoint(exchange, exchange->endpoint);
-	exchange->rescue = RESCUE_OFF;
-	exchange->held = NULL;
-	exchange->upstream = held;
-	exchange->state = EXCHANGE_WAITING;
+	if (exchange->first_endpoint != NULL)
+		exchange_enter_endpoint(exchange, exchange->first_endpoint);
+	exchange->help = HELP_IN_VAIN;
+	if (held == NULL) {
+		exchange->first_error = METER_ERROR_NONE;
+		exchange_answer_failure(exchange, error);
+		return;
+	}
+	take_back(exchange, held);
 	upstream_revive(held);
 }
 
-/* Is it another version's answer that is used? The held one is let go at the
- * end. */
 void
-exchange_conclude_rescue(struct exchange *exchange)
+exchange_conclude_help(struct exchange *exchange)
 {
-	struct registry_endpoint *first = exchange->first_target;
-	unsigned index = exchange->shard->index;
+	bool is_asked = exchange->first_version != NULL;
+	struct meter *meter = meter_of(exchange,
+		is_asked ? exchange->first_version : exchange->version,
+		is_asked ? exchange->first_target : exchange->target);
 
-	if (exchange->rescue == RESCUE_ASKING) {
-		exchange->rescue = RESCUE_DONE;
+	if (exchange->help == HELP_SHIELD) {
+		meter_add(&meter->shielded, 1);
+	} else if (exchange->help == HELP_RESCUE) {
 		rescue_remember(exchange);
-		meter_add(&first->meters[index].rescued, 1);
+		meter_add(&meter->rescued, 1);
 	} else if (exchange->is_recalled) {
-		exchange->rescue = RESCUE_DONE;
-		meter_add(&exchange->target->meters[index].rescues, 1);
-		meter_add(&exchange->target->meters[index].rescued, 1);
+		meter_add(&meter->rescues, 1);
+		meter_add(&meter->rescued, 1);
+	} else {
+		return;
 	}
+	exchange->helper = exchange->version;
 }
 
 void

@@ -79,21 +79,22 @@ exchange_on_response(struct exchange *exchange, const struct message *response,
 		pass_interim(exchange, response);
 		return;
 	}
-	exchange_conclude_rescue(exchange);
 	memset(&options, 0, sizeof(options));
 	options.makes_uncacheable = is_missing_in_release(exchange, response);
-	if (exchange->rescue == RESCUE_DONE) {
+	options.makes_private = choose_makes_private(exchange, response);
+	/* Another version's answer pins nobody. */
+	if (exchange->help == HELP_SHIELD)
+		options.shielded_by = exchange->version->name;
+	else if (exchange->help == HELP_RESCUE || exchange->is_recalled)
 		options.rescued_by = exchange->version->name;
-	} else {
-		options.makes_private =
-			choose_makes_private(exchange, response);
+	else
 		options.set_cookie = choose_set_cookie(
 			exchange, response, options.makes_private, &text);
-	}
 	if (!forward_response(response, &options, &text, &head)) {
 		exchange_reject_response(exchange);
 		return;
 	}
+	exchange_conclude_help(exchange);
 	exchange->first_byte_ns = exchange->shard->now_ns;
 	exchange->state = EXCHANGE_RESPONDING;
 	exchange->status = response->status;

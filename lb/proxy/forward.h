@@ -122,6 +122,7 @@ struct forward_response_options {
 	bool makes_private;      /* Cache-Control: public, s-maxage -> private */
 	bool makes_uncacheable;  /* Cache-Control: no-store */
 	struct slice rescued_by; /* X-Perch-Rescued: VERSION; len 0: none */
+	struct slice shielded_by; /* X-Perch-Shielded: VERSION; len 0: none */
 	struct slice set_cookie; /* len 0: none */
 };
 

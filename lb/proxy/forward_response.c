@@ -94,6 +94,16 @@ forward_response_field(struct forward_head *head, unsigned index,
 	}
 }
 
+/* Names the version that answered in another one's place, if any. */
+static void
+mark(struct forward_head *head, struct slice name, struct slice version)
+{
+	if (version.len == 0)
+		return;
+	forward_drop_named(head, name);
+	forward_add(head, name, version);
+}
+
 bool
 forward_response(const struct message *response,
 	const struct forward_response_options *options,
@@ -120,11 +130,8 @@ forward_response(const struct message *response,
 		forward_add(head, SLICE("Connection"), SLICE("upgrade"));
 	if (options->set_cookie.len > 0)
 		forward_add(head, SLICE("Set-Cookie"), options->set_cookie);
-	if (options->rescued_by.len > 0) {
-		forward_drop_named(head, SLICE("X-Perch-Rescued"));
-		forward_add(
-			head, SLICE("X-Perch-Rescued"), options->rescued_by);
-	}
+	mark(head, SLICE("X-Perch-Rescued"), options->rescued_by);
+	mark(head, SLICE("X-Perch-Shielded"), options->shielded_by);
 	if (options->makes_uncacheable)
 		make_uncacheable(head);
 	else if (options->makes_private && !make_private(head, text))

@@ -35,6 +35,7 @@ libperch_a_SOURCES += \
 	lb/proxy/route_path.c lb/proxy/route_path.h \
 	lb/proxy/sequence.c lb/proxy/sequence.h \
 	lb/proxy/shard.c lb/proxy/shard.h \
+	lb/proxy/shield.c lb/proxy/shield.h \
 	lb/proxy/snapshot.c lb/proxy/snapshot.h \
 	lb/proxy/sticky.c lb/proxy/sticky.h \
 	lb/proxy/tunnel.c lb/proxy/tunnel.h \

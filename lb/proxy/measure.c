@@ -43,15 +43,18 @@ count(const struct exchange *exchange, uint64_t now_ns)
 	meter_add(&meter->responses[exchange->status / 100], 1);
 	if (exchange->error != METER_ERROR_NONE)
 		meter_add(&meter->errors[exchange->error], 1);
+	/* The client was spared it, but its version did fail. */
+	if (exchange->first_error != METER_ERROR_NONE)
+		meter_add(&meter->errors[exchange->first_error], 1);
 	meter_add(&meter->bytes_in, exchange->bytes_in);
 	meter_add(&meter->bytes_out, exchange->bytes_out);
-	if (exchange->first_byte_ns != 0)
+	/* A detour's time says nothing about the endpoint's. */
+	if (exchange->first_byte_ns != 0 && exchange->help == HELP_NONE)
 		histogram_record(&meter->first_byte,
 			exchange->first_byte_ns - exchange->sent_ns);
 	/* How long a tunnel stood says nothing about latency. */
 	if (!exchange->is_tunnel)
-		histogram_record(
-			&meter->total, now_ns - exchange->started_ns);
+		histogram_record(&meter->total, now_ns - exchange->started_ns);
 }
 
 static struct slice
@@ -81,6 +84,17 @@ name_version(const struct exchange *exchange, struct access_record *record)
 }
 
 static void
+name_helper(const struct exchange *exchange, struct access_record *record)
+{
+	if (exchange->helper == NULL)
+		return;
+	if (exchange->help == HELP_SHIELD)
+		record->shielded_by = exchange->helper->name;
+	else
+		record->rescued_by = exchange->helper->name;
+}
+
+static void
 write_access(const struct exchange *exchange, uint64_t now_ns)
 {
 	struct shard *shard = exchange->shard;
@@ -100,8 +114,7 @@ write_access(const struct exchange *exchange, uint64_t now_ns)
 	client = forward_client_address(request, &exchange->peer,
 		config->trusted_proxies, config->n_trusted_proxies);
 	record.wall_ns = clock_wall_ns();
-	record.client =
-		(struct slice){text, address_format_ip(&client, text)};
+	record.client = (struct slice){text, address_format_ip(&client, text)};
 	if (request->head_len > 0) {
 		record.method = message_slice(request, request->method_name);
 		record.target = message_slice(request, request->target);
@@ -115,13 +128,12 @@ write_access(const struct exchange *exchange, uint64_t now_ns)
 	record.bytes_out = exchange->bytes_out;
 	name_version(exchange, &record);
 	record.endpoint = endpoint_name(exchange);
-	if (exchange->rescue == RESCUE_DONE)
-		record.rescued_by = exchange->version->name;
+	name_helper(exchange, &record);
 	if (exchange->error != METER_ERROR_NONE)
 		record.error =
 			slice_from_string(meter_error_name(exchange->error));
-	record.request_id = (struct slice){
-		exchange->request_id, exchange->request_id_len};
+	record.request_id =
+		(struct slice){exchange->request_id, exchange->request_id_len};
 	if (exchange->first_byte_ns != 0)
 		record.upstream_ns =
 			exchange->first_byte_ns - exchange->sent_ns;

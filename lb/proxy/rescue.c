@@ -22,11 +22,11 @@ rescue_is_eligible(struct exchange *exchange)
 {
 	const struct message *request = &exchange->request;
 	struct rescue_table *table = exchange->local->rescue;
-	unsigned budget = exchange->service->config->rescue.budget;
+	uint64_t budget = exchange->service->config->rescue.budget;
 
 	if (table == NULL || budget == 0)
 		return false;
-	table->credit_bp += budget * 100;
+	table->credit_bp += (uint32_t)budget * 100;
 	if (table->credit_bp > CREDIT_MAX_BP)
 		table->credit_bp = CREDIT_MAX_BP;
 	return (request->method == HTTP_GET || request->method == HTTP_HEAD) &&

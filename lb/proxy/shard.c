@@ -16,6 +16,7 @@
 #include "proxy/client.h"
 #include "proxy/exchange.h"
 #include "proxy/rescue.h"
+#include "proxy/shield.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/witness.h"
@@ -98,6 +99,7 @@ free_view(struct view *view)
 	for (i = 0; i < view->snapshot->n_services; i++) {
 		free(view->services[i].cursors);
 		free(view->services[i].rescue);
+		free(view->services[i].shield);
 	}
 	free(view->services);
 	free(view);
@@ -139,6 +141,28 @@ part_of(const struct shard *shard, uint64_t limit)
 	return part > UINT32_MAX ? UINT32_MAX : (uint32_t)part;
 }
 
+static struct shield *
+new_shield(const struct shard *shard, const struct config_shield *config)
+{
+	static const enum http_method methods[] = {
+		[CONFIG_SHIELD_GET] = HTTP_GET,
+		[CONFIG_SHIELD_HEAD] = HTTP_HEAD,
+		[CONFIG_SHIELD_OPTIONS] = HTTP_OPTIONS,
+		[CONFIG_SHIELD_TRACE] = HTTP_TRACE,
+		[CONFIG_SHIELD_PUT] = HTTP_PUT,
+		[CONFIG_SHIELD_DELETE] = HTTP_DELETE,
+	};
+	struct shield *shield = memory_zalloc(sizeof(*shield));
+	unsigned bits = 0;
+	size_t i;
+
+	for (i = 0; i < config->n_methods; i++)
+		bits |= 1u << methods[config->methods[i]];
+	shield_init(shield, bits, config->budget,
+		part_of(shard, SHIELD_FLOOR_PER_S));
+	return shield;
+}
+
 static void
 fill_service(struct shard *shard, struct view_service *to,
 	const struct snapshot_service *from)
@@ -158,6 +182,8 @@ fill_service(struct shard *shard, struct view_service *to,
 		to->rescue = memory_zalloc(sizeof(*to->rescue));
 		rescue_table_init(to->rescue);
 	}
+	if (from->n_versions > 1 && from->config->shield.budget > 0)
+		to->shield = new_shield(shard, &from->config->shield);
 	to->endpoint_connections =
 		part_of(shard, from->config->limits.endpoint_connections);
 }

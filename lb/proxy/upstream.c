@@ -429,7 +429,8 @@ upstream_revive(struct upstream *upstream)
 void
 upstream_discard(struct upstream *upstream)
 {
-	if (upstream_is_whole(upstream))
+	/* One that takes no more is of no use to the next. */
+	if (!upstream->has_failed_send && upstream_is_whole(upstream))
 		upstream_release(upstream);
 	else
 		upstream_cancel(upstream);

@@ -340,13 +340,6 @@ witness_trailers(struct exchange *exchange, struct slice trailers)
 	}
 }
 
-static bool
-is_others_answer(const struct exchange *exchange)
-{
-	return exchange->rescue == RESCUE_DONE ||
-	       exchange->rescue == RESCUE_ASKING;
-}
-
 void
 witness_end(struct exchange *exchange)
 {
@@ -356,7 +349,7 @@ witness_end(struct exchange *exchange)
 		return;
 	if (error == METER_ERROR_CLIENT_ABORT || error == METER_ERROR_REQUEST)
 		witness_renounce(exchange);
-	else if (error != METER_ERROR_NONE && !is_others_answer(exchange))
+	else if (error != METER_ERROR_NONE && exchange->helper == NULL)
 		testify(exchange, OUTCOME_FAILED, 0);
 	else
 		testify(exchange, OUTCOME_BY_STATUS, exchange->status);

@@ -41,6 +41,8 @@ meter_sum(const struct meter *meter, struct meter_counts *out)
 	out->retries += load(&meter->retries);
 	out->rescues += load(&meter->rescues);
 	out->rescued += load(&meter->rescued);
+	out->shields += load(&meter->shields);
+	out->shielded += load(&meter->shielded);
 	out->connects += load(&meter->connects);
 	out->in_flight +=
 		atomic_load_explicit(&meter->in_flight, memory_order_relaxed);
@@ -71,6 +73,8 @@ meter_counts_add(const struct meter_counts *counts, struct meter_counts *out)
 	out->retries += counts->retries;
 	out->rescues += counts->rescues;
 	out->rescued += counts->rescued;
+	out->shields += counts->shields;
+	out->shielded += counts->shielded;
 	out->connects += counts->connects;
 	out->in_flight += counts->in_flight;
 	add_histogram(&counts->first_byte, &out->first_byte);
@@ -82,5 +86,6 @@ meter_counts_failures(const struct meter_counts *counts)
 {
 	/* A connect failure, reset or timeout ended in a 502, 503 or 504 of
 	 * perch's own, or was made good by a second try. */
-	return counts->responses[5] + counts->errors[METER_ERROR_TRUNCATED];
+	return counts->responses[5] + counts->errors[METER_ERROR_TRUNCATED] +
+	       counts->shielded;
 }

@@ -43,6 +43,8 @@ struct meter {
 	_Atomic uint64_t connects;     /* upstream connections opened */
 	_Atomic uint64_t rescues;      /* what it lacked, asked of another version */
 	_Atomic uint64_t rescued;      /* of these: the other one had it */
+	_Atomic uint64_t shields;      /* what it failed, asked of stable */
+	_Atomic uint64_t shielded;     /* of these: stable answered well */
 	_Atomic int64_t in_flight;
 	struct histogram first_byte;   /* request sent to response head */
 	struct histogram total;        /* request head read to response sent */
@@ -59,6 +61,8 @@ struct meter_counts {
 	uint64_t connects;
 	uint64_t rescues;
 	uint64_t rescued;
+	uint64_t shields;
+	uint64_t shielded;
 	int64_t in_flight;
 	struct histogram_counts first_byte;
 	struct histogram_counts total;
@@ -86,9 +90,9 @@ void meter_sum(const struct meter *meter, struct meter_counts *out);
 /* Adds a sum to a sum. */
 void meter_counts_add(
 	const struct meter_counts *counts, struct meter_counts *out);
-/* Requests that ended badly for the version: truncated bodies, and answers of
- * class 5xx, which connect failures, resets and timeouts end in too (so these
- * are not added once more). */
+/* Requests that ended badly for the version: truncated bodies, answers of class
+ * 5xx, which connect failures, resets and timeouts end in too (so these are not
+ * added once more), and those of which the client was spared it. */
 uint64_t meter_counts_failures(const struct meter_counts *counts);
 
 #endif

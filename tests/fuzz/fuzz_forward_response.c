@@ -21,7 +21,7 @@ enum choice {
 	SETS_COOKIE = 16,
 	MAKES_PRIVATE = 32,
 	MAKES_UNCACHEABLE = 64,
-	IS_RESCUED = 128,
+	IS_HELPED = 128, /* shielded, if with SETS_COOKIE; else rescued */
 };
 
 /* What exchange_response.c and client_stream.c decide on; see
@@ -79,13 +79,13 @@ choose_extras(uint8_t choices, const struct message *response)
 	struct forward_response_options *options = &way.options;
 
 	options->makes_uncacheable = choices & MAKES_UNCACHEABLE;
-	if (choices & IS_RESCUED) {
-		options->rescued_by = SLICE("v2");
-		return;
-	}
 	options->makes_private = (choices & MAKES_PRIVATE) &&
 				 forward_is_shared_cacheable(response);
-	if (choices & SETS_COOKIE)
+	if ((choices & IS_HELPED) && (choices & SETS_COOKIE))
+		options->shielded_by = SLICE("v1");
+	else if (choices & IS_HELPED)
+		options->rescued_by = SLICE("v2");
+	else if (choices & SETS_COOKIE)
 		options->set_cookie = cookie;
 }
 
@@ -115,9 +115,13 @@ is_rewritten(const struct message *message, const struct field *field)
 {
 	const struct forward_response_options *options = &way.options;
 
+	struct slice name = message_field_name(message, field);
+
 	if (options->rescued_by.len > 0 &&
-		slice_equal_nocase(message_field_name(message, field),
-			SLICE("x-perch-rescued")))
+		slice_equal_nocase(name, SLICE("x-perch-rescued")))
+		return true;
+	if (options->shielded_by.len > 0 &&
+		slice_equal_nocase(name, SLICE("x-perch-shielded")))
 		return true;
 	if (field->id == FIELD_CACHE_CONTROL)
 		return options->makes_private || options->makes_uncacheable;
@@ -236,8 +240,11 @@ check_private(const struct message *response, const struct message *sent)
 }
 
 static void
-check_rescue(const struct message *sent)
+check_help(const struct message *sent)
 {
+	if (way.options.shielded_by.len > 0)
+		relay_check_single(
+			sent, "x-perch-shielded", way.options.shielded_by);
 	if (way.options.rescued_by.len > 0)
 		relay_check_single(
 			sent, "x-perch-rescued", way.options.rescued_by);
@@ -271,7 +278,7 @@ check_response(const struct message *response, const struct message *sent)
 	check_hop(sent);
 	check_cookies(response, sent);
 	check_private(response, sent);
-	check_rescue(sent);
+	check_help(sent);
 }
 
 /* The bytes that a client gets, read as one does. */

@@ -89,8 +89,10 @@ RESPONSES = {
     "uncacheable": (64, "404 Not Found", "Cache-Control: max-age=60\r\n"
                     "Expires: Thu, 01 Jan 2026 00:00:00 GMT\r\n"
                     "Cache-Control: public\r\nContent-Length: 0\r\n", ""),
-    "rescued": (128 | 32 | 16, "200 OK", "Cache-Control: public\r\n"
+    "rescued": (128 | 32, "200 OK", "Cache-Control: public\r\n"
                 "X-Perch-Rescued: v1\r\nContent-Length: 0\r\n", ""),
+    "shielded": (128 | 32 | 16, "200 OK", "Cache-Control: public\r\n"
+                 "X-Perch-Shielded: v2\r\nContent-Length: 0\r\n", ""),
     "lengths": (0, "200 OK", "Content-Length: 3, 3\r\n"
                 "Content-Length: 3\r\n", "abc"),
 }

@@ -257,6 +257,11 @@ tests_unit_test_route_SOURCES = tests/unit/test_route.c tests/unit/exact.h
 tests_unit_test_route_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_route_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_shield
+tests_unit_test_shield_SOURCES = tests/unit/test_shield.c
+tests_unit_test_shield_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_shield_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_timeouts
 tests_unit_test_timeouts_SOURCES = tests/unit/test_timeouts.c
 tests_unit_test_timeouts_CPPFLAGS = $(unit_cppflags)

@@ -102,6 +102,7 @@ full_record(void)
 		.service = SLICE("web"),
 		.version = SLICE("v2"),
 		.reason = SLICE("share"),
+		.shielded_by = SLICE("v1"),
 		.endpoint = SLICE("10.0.0.1:80"),
 		.error = SLICE("reset"),
 		.request_id = SLICE("id-1"),
@@ -111,8 +112,9 @@ full_record(void)
 }
 
 #define EXTENSIONS                                                             \
-	" service=web version=v2 reason=share rescued_by=- endpoint=10.0.0.1:80"            \
-	" error=reset request_id=id-1 upstream_time=0.001234"                  \
+	" service=web version=v2 reason=share rescued_by=- shielded_by=v1"     \
+	" endpoint=10.0.0.1:80 error=reset request_id=id-1"                    \
+	" upstream_time=0.001234"                                              \
 	" total_time=2.000001\n"
 
 static void
@@ -147,8 +149,9 @@ test_what_is_absent_is_a_dash(void **state)
 
 	assert_string_equal(line_of(CONFIG_ACCESS_COMBINED, &record),
 		"- - - [01/Jan/1970:00:00:00 +0000] \"-\" 400 0 \"-\" \"-\""
-		" service=- version=- reason=- rescued_by=- endpoint=- error=-"
-		" request_id=- upstream_time=- total_time=0.000000\n");
+		" service=- version=- reason=- rescued_by=- shielded_by=-"
+		" endpoint=- error=- request_id=- upstream_time=-"
+		" total_time=0.000000\n");
 }
 
 static void
@@ -164,6 +167,7 @@ test_json_line(void **state)
 		"\"referer\":\"http://r.example/\","
 		"\"user_agent\":\"Browser/1.0 (X)\",\"service\":\"web\","
 		"\"version\":\"v2\",\"reason\":\"share\","
+		"\"shielded_by\":\"v1\","
 		"\"endpoint\":\"10.0.0.1:80\",\"error\":\"reset\","
 		"\"request_id\":\"id-1\",\"upstream_time\":0.001234,"
 		"\"total_time\":2.000001}\n");

@@ -81,6 +81,10 @@ test_service_gets_defaults(void **state)
 	assert_int_equal(web->balance.n_key, 1);
 	assert_int_equal(web->balance.key[0].source, CONFIG_KEY_CLIENT);
 	assert_int_equal(web->drain_ns, 600 * CLOCK_NS_PER_S);
+	assert_int_equal(web->shield.budget, 20);
+	assert_int_equal(web->shield.n_methods, 4);
+	assert_int_equal(web->shield.methods[0], CONFIG_SHIELD_GET);
+	assert_int_equal(web->shield.methods[3], CONFIG_SHIELD_TRACE);
 	assert_int_equal(web->versions[0].endpoints[0].weight, 1);
 	config_free(config);
 }
@@ -154,7 +158,8 @@ test_words_become_enums(void **state)
 			"balance: {policy: maglev, key: path}, drain: 0, "
 			"sticky: {pin: session, override: any, identity: key, "
 			"key: address, cacheable: keep, lifetime: 24h, "
-			"domain: .Example.COM}"));
+			"domain: .Example.COM}, "
+			"shield: {budget: 0, methods: [DELETE, GET]}"));
 	const struct config_service *web = &config->services[0];
 
 	assert_int_equal(config->log.level, LOG_LEVEL_DEBUG);
@@ -171,6 +176,10 @@ test_words_become_enums(void **state)
 	assert_int_equal(web->sticky.lifetime_ns, 86400 * CLOCK_NS_PER_S);
 	assert_string_equal(web->sticky.domain, "example.com");
 	assert_int_equal(web->drain_ns, 0);
+	assert_int_equal(web->shield.budget, 0);
+	assert_int_equal(web->shield.n_methods, 2);
+	assert_int_equal(web->shield.methods[0], CONFIG_SHIELD_DELETE);
+	assert_int_equal(web->shield.methods[1], CONFIG_SHIELD_GET);
 	config_free(config);
 }
 

@@ -82,8 +82,8 @@ test_unknown_key_suggests_the_near_one(void **state)
 		{SERVICE("http2: true"),
 			"t.yaml:2:52: unknown key \"http2\" in services.web; "
 			"known here: match, versions, stable, sticky, balance, "
-			"drain, rescue, group, plan, warmup, health, timeouts, "
-			"limits"},
+			"drain, rescue, shield, group, plan, warmup, health, "
+			"timeouts, limits"},
 	};
 	size_t i;
 
@@ -119,6 +119,10 @@ test_wrong_word_lists_the_right_ones(void **state)
 			"t.yaml:2:70: services.web.balance.policy: unknown "
 			"value \"random\", expected one of least_request, "
 			"round_robin, maglev"},
+		{SERVICE("shield: {methods: [GET, PATCH]}"),
+			"t.yaml:2:76: services.web.shield.methods[1]: unknown "
+			"value \"PATCH\", expected one of GET, HEAD, OPTIONS, "
+			"TRACE, PUT, DELETE"},
 	};
 	size_t i;
 

@@ -21,6 +21,10 @@ count_all(struct meter *meter)
 	meter_add(&meter->bytes_out, 2);
 	meter_add(&meter->retries, 3);
 	meter_add(&meter->connects, 4);
+	meter_add(&meter->rescues, 6);
+	meter_add(&meter->rescued, 7);
+	meter_add(&meter->shields, 8);
+	meter_add(&meter->shielded, 9);
 	meter_add_signed(&meter->in_flight, 5);
 	histogram_record(&meter->first_byte, 1000000);
 	histogram_record(&meter->total, 2000000);
@@ -39,6 +43,10 @@ assert_times(const struct meter_counts *counts, unsigned times)
 	assert_int_equal(counts->bytes_out, 2 * times);
 	assert_int_equal(counts->retries, 3 * times);
 	assert_int_equal(counts->connects, 4 * times);
+	assert_int_equal(counts->rescues, 6 * times);
+	assert_int_equal(counts->rescued, 7 * times);
+	assert_int_equal(counts->shields, 8 * times);
+	assert_int_equal(counts->shielded, 9 * times);
 	assert_int_equal(counts->in_flight, 5 * times);
 	assert_int_equal(counts->first_byte.n, times);
 	assert_int_equal(counts->first_byte.sum_ns, 1000000 * times);
@@ -108,6 +116,20 @@ test_failure_counts_once(void **state)
 }
 
 static void
+test_failure_that_the_client_was_spared_is_one(void **state)
+{
+	struct meter_counts counts = {0};
+
+	(void)state;
+	counts.requests = 10;
+	counts.responses[2] = 9;
+	counts.responses[5] = 1;
+	counts.shields = 3; /* of which one ended in the 5xx */
+	counts.shielded = 2;
+	assert_int_equal(meter_counts_failures(&counts), 3);
+}
+
+static void
 test_every_error_has_a_name_of_its_own(void **state)
 {
 	(void)state;
@@ -129,6 +151,8 @@ main(void)
 		cmocka_unit_test(test_counts_add_to_counts),
 		cmocka_unit_test(test_in_flight_of_several_workers_cancels_out),
 		cmocka_unit_test(test_failure_counts_once),
+		cmocka_unit_test(
+			test_failure_that_the_client_was_spared_is_one),
 		cmocka_unit_test(test_every_error_has_a_name_of_its_own),
 	};
 

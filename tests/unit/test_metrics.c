@@ -120,6 +120,18 @@ test_an_endpoint_that_only_refuses_shows_its_retries(void **state)
 }
 
 static void
+test_shields_of_a_candidate_are_shown(void **state)
+{
+	meter_add(&world.a->meters[0].requests, 1);
+	meter_add(&world.a->meters[0].shields, 3);
+	meter_add(&world.a->meters[1].shields, 2);
+	meter_add(&world.a->meters[1].shielded, 4);
+	scrape();
+	assert_true(value_of("perch_shields_total" A "}") == 5);
+	assert_true(value_of("perch_shielded_total" A "}") == 4);
+}
+
+static void
 test_a_request_without_endpoint_is_shown(void **state)
 {
 	meter_add(&world.v2->meters[1].requests, 1);
@@ -268,6 +280,8 @@ test_failures_are_those_of_the_meter(void **state)
 		counters.responses[i] = counts.responses[i] = 1 << i;
 	for (unsigned i = 0; i < METER_ERROR_COUNT; i++)
 		counters.errors[i] = counts.errors[i] = 64 << i;
+	counters.shields = counts.shields = 1 << 20;
+	counters.shielded = counts.shielded = 1 << 21;
 	assert_int_equal(
 		view_failures(&counters), meter_counts_failures(&counts));
 }
@@ -301,6 +315,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_workers_are_added_up),
+		TEST(test_shields_of_a_candidate_are_shown),
 		TEST(test_what_was_never_asked_says_little),
 		TEST(test_an_endpoint_that_only_refuses_shows_its_retries),
 		TEST(test_a_request_without_endpoint_is_shown),

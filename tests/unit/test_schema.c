@@ -207,6 +207,8 @@ test_examples_of_lists_are_good(void **state)
 			"plans: {p: {error_statuses: %s}}\n" REST},
 		{"plans.NAME.watch", "plans: {p: {watch: %s}}\n" LISTENERS
 				     "services: {api: {" VERSIONS "}}\n"},
+		{"services.NAME.shield.methods",
+			SERVICE("shield: {methods: %s}")},
 		{"services.NAME.versions.NAME.endpoints",
 			LISTENERS "services: {a: {versions: {v: {endpoints: "
 				  "%s}}}}\n"},

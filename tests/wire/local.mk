@@ -34,6 +34,7 @@ EXTRA_DIST += \
 	tests/wire/test_rescue.py \
 	tests/wire/test_restart.py \
 	tests/wire/test_routing.py \
+	tests/wire/test_shield.py \
 	tests/wire/test_smuggling.py \
 	tests/wire/test_splice.py \
 	tests/wire/test_sticky.py \

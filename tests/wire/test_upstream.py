@@ -1,12 +1,12 @@
 """Aborts, retries, and endpoints that can't be reached."""
 
-import socket
 import threading
 
 import pytest
 
 from perchtest import (
-    PeerClosed, RawClient, ScriptedBackend, free_port, respond, wait_for)
+    PeerClosed, RawClient, ScriptedBackend, Void, free_port, respond,
+    wait_for)
 
 
 # -- the client goes away ---------------------------------------------------
@@ -260,27 +260,8 @@ def test_only_endpoint_recovers_at_once_when_it_listens(start):
                      pause=0.1)
 
 
-class _Void:
-    """An endpoint that never answers a SYN: its backlog is full."""
-
-    def __enter__(self):
-        self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))
-        self._listener.listen(0)
-        self.address = "%s:%d" % self._listener.getsockname()
-        self._fillers = [socket.socket() for _ in range(8)]
-        for filler in self._fillers:
-            filler.setblocking(False)
-            filler.connect_ex(self._listener.getsockname())
-        return self
-
-    def __exit__(self, *_):
-        for one in self._fillers + [self._listener]:
-            one.close()
-
-
 def test_connect_timeout_is_504(start):
-    with _Void() as void:
+    with Void() as void:
         perch = start({"web": void}, timeouts={"connect": "200ms"})
         with RawClient(perch.port) as client:
             assert client.request().status == 504
@@ -289,7 +270,7 @@ def test_connect_timeout_is_504(start):
 def test_retry_on_a_kept_connection_gets_the_rest_of_the_body(
         start, backends):
     alive = backends("alive")
-    with _Void() as void:
+    with Void() as void:
         perch = start({"web": {"versions": {"v1": [alive, void]},
                                "balance": {"policy": "round_robin"}}},
                       timeouts={"connect": "200ms"})

@@ -9,7 +9,7 @@ up to PATIENCE seconds, so that a slow machine is slow and not wrong.
 """
 
 from .admin import Admin, Metrics
-from .backend import Connection, PeerClosed, ScriptedBackend, respond
+from .backend import Connection, PeerClosed, ScriptedBackend, Void, respond
 from .browser import Browser
 from .client import RawClient
 from .http1 import Message, ProtocolError, Truncated
@@ -20,5 +20,6 @@ from .wait import PATIENCE, wait_for
 __all__ = [
     "Admin", "Browser", "Connection", "Load", "Message", "Metrics",
     "PATIENCE", "PeerClosed", "Perch", "ProtocolError", "RawClient",
-    "ScriptedBackend", "Truncated", "free_port", "respond", "wait_for",
+    "ScriptedBackend", "Truncated", "Void", "free_port", "respond",
+    "wait_for",
 ]

@@ -305,3 +305,22 @@ class ScriptedBackend:
             self.failures.append(traceback.format_exc())
         finally:
             connection.close()
+
+
+class Void:
+    """An endpoint that never answers a SYN: its backlog is full."""
+
+    def __enter__(self):
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen(0)
+        self.address = "%s:%d" % self._listener.getsockname()
+        self._fillers = [socket.socket() for _ in range(8)]
+        for filler in self._fillers:
+            filler.setblocking(False)
+            filler.connect_ex(self._listener.getsockname())
+        return self
+
+    def __exit__(self, *_):
+        for one in self._fillers + [self._listener]:
+            one.close()
