@@ -178,11 +178,17 @@ linger(struct client *client)
 	wait_for(client, WAITING_TO_LINGER);
 }
 
+/* Bytes that have come and aren't looked at. */
+static bool
+has_input(const struct client *client)
+{
+	return client->in != NULL && buffer_len(client->in) > 0;
+}
+
 static void
 end_connection(struct client *client)
 {
-	bool has_unread = !client->is_body_done ||
-			  (client->in != NULL && buffer_len(client->in) > 0);
+	bool has_unread = !client->is_body_done || has_input(client);
 
 	if (has_unread && !client->has_eof)
 		linger(client);
@@ -499,9 +505,9 @@ step(struct client *client)
 	if (next_request(client))
 		return true;
 	/* Of what came before its end, nothing makes a request any more. */
-	if (client->has_eof || (client->shard->is_draining &&
-				       client->is_served &&
-				       client->in == NULL))
+	if (client->has_eof ||
+		(client->shard->is_draining && client->is_served &&
+			!has_input(client)))
 		close_client(client, false);
 	return false;
 }

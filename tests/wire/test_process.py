@@ -145,6 +145,39 @@ def test_quit_finishes_what_runs(start, backends):
     assert perch.wait() == 0
 
 
+def test_quit_ends_connections_behind_an_answer_under_way(start, backends):
+    """Its head went out before, and said that the connection would stay."""
+    one = backends("one")
+    release = threading.Event()
+    perch = start({"web": one})
+
+    def half(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+        c.wait(release)
+        c.send(b"lf")
+    one.play(half)
+    with RawClient(perch.port) as plain, RawClient(perch.port) as begun:
+        for client in (plain, begun):
+            client.send_request()
+            assert client.reader.read_response_head().status == 200
+        # Of another one, a part is there already: it is still answered.
+        begun.send("GET /next HTTP/1.1\r\nHo")
+        perch.send_signal(signal.SIGQUIT)
+        wait_for("/readyz to say no", lambda: not perch.admin.is_ready())
+        release.set()
+        for client in (plain, begun):
+            assert client.reader.read_exactly(4) == b"half"
+        plain.expect_close()
+        one.play(respond(b"next"))
+        begun.send("st: a\r\n\r\n")
+        answer = begun.read_response()
+        assert answer.body == b"next"
+        assert answer.list("Connection") == ["close"]
+        begun.expect_close()
+    assert perch.wait() == 0
+
+
 def test_quit_is_not_ready(start, backends):
     one = backends("one")
     release = threading.Event()
