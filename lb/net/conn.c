@@ -44,8 +44,8 @@ conn_open(struct conn *conn, struct event_base *base, int fd,
 	conn->is_reading = true;
 	if (is_connecting)
 		what |= EV_WRITE;
-	return event_assign(&conn->event, base, fd, what, on_event, arg) == 0 &&
-	       event_add(&conn->event, NULL) == 0;
+	event_assign(&conn->event, base, fd, what, on_event, arg);
+	return event_add(&conn->event, NULL) == 0;
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "proxy/choose.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -66,13 +67,15 @@ static int
 former_stable(const struct snapshot_service *service,
 	const struct release_record *record)
 {
-	int stable = STICKY_NONE;
+	int stable;
 
-	while (stable == STICKY_NONE && record->previous != NULL) {
+	do {
 		record = record->previous;
+		/* What was stable when the snapshot was made is among them. */
+		assert(record != NULL);
 		stable = index_of(service, record->stable);
-	}
-	return stable != STICKY_NONE ? stable : 0;
+	} while (stable == STICKY_NONE);
+	return stable;
 }
 
 static void
@@ -131,7 +134,7 @@ choose_version(struct exchange *exchange)
 	memset(&input, 0, sizeof(input));
 	input.stable = index_of(service, record->stable);
 	input.candidate = STICKY_NONE;
-	if (cell.state == RELEASE_RUNNING && record->candidate != NULL)
+	if (cell.state == RELEASE_RUNNING)
 		input.candidate = index_of(service, record->candidate);
 	if (input.stable == STICKY_NONE)
 		input.stable = former_stable(service, record);
@@ -180,7 +183,7 @@ choose_makes_private(
 static bool
 is_endpoint_new(const struct exchange *exchange)
 {
-	return exchange->version->hashes != NULL && exchange->target != NULL &&
+	return exchange->version->hashes != NULL &&
 	       (!exchange->has_affinity ||
 		       exchange->affinity_hash != exchange->target->name_hash);
 }
@@ -206,11 +209,11 @@ may_set(const struct exchange *exchange, const struct message *response,
 	case STICKY_SET_NOTHING:
 		return false;
 	case STICKY_SET_PIN:
-		if (response->status < 200 || response->status >= 400)
+		if (response->status >= 400)
 			return false;
 		break;
 	case STICKY_SET_SEED:
-		if (response->status < 200 || response->status >= 300)
+		if (response->status >= 300)
 			return false;
 		break;
 	}
@@ -220,8 +223,7 @@ may_set(const struct exchange *exchange, const struct message *response,
 static char *
 append(char *out, struct slice bytes)
 {
-	if (bytes.len > 0)
-		memcpy(out, bytes.ptr, bytes.len);
+	memcpy(out, bytes.ptr, bytes.len);
 	return out + bytes.len;
 }
 
@@ -263,8 +265,7 @@ choose_set_cookie(const struct exchange *exchange,
 		return (struct slice){NULL, 0};
 	if (cookie_to_set(exchange) == STICKY_SET_PIN) {
 		cookie.is_pin = true;
-		cookie.has_endpoint = exchange->version->hashes != NULL &&
-				      exchange->target != NULL;
+		cookie.has_endpoint = exchange->version->hashes != NULL;
 		if (cookie.has_endpoint)
 			cookie.endpoint = exchange->target->name_hash;
 		cookie.generation = exchange->generation;

@@ -101,8 +101,7 @@ close_client(struct client *client, bool is_abort)
 {
 	struct shard *shard = client->shard;
 
-	if (client->state == CLIENT_CLOSED)
-		return;
+	assert(client->state != CLIENT_CLOSED);
 	client->state = CLIENT_CLOSED;
 	if (is_abort)
 		conn_abort(&client->conn, &shard->buffers);
@@ -311,7 +310,7 @@ start_request(struct client *client, struct exchange *exchange, size_t head_len)
 	h1_body_start(&client->body, request->body, request->content_length);
 	result = decode_window(
 		client, &exchange->body, &exchange->body_trailers);
-	if (result == H1_BAD || result == H1_HEAD_LONG) {
+	if (result == H1_BAD) {
 		refuse(client, 400, "malformed chunk");
 		return;
 	}
@@ -402,7 +401,7 @@ feed_body(struct client *client)
 	}
 	buffer_compact(in, client->body_start);
 	result = decode_window(client, &window, &trailers);
-	if (result == H1_BAD || result == H1_HEAD_LONG) {
+	if (result == H1_BAD) {
 		client->keeps_alive = false;
 		exchange_fail_body(exchange, 400, "malformed chunk");
 		return client->exchange == NULL;
@@ -539,8 +538,6 @@ choose_framing(struct client *client, const struct forward_head *head)
 		return FRAMING_NONE;
 	if (head->body == BODY_LENGTH)
 		return FRAMING_PLAIN;
-	if (head->body == BODY_NONE)
-		return FRAMING_NONE;
 	if (!client->is_http10)
 		return FRAMING_CHUNKED;
 	client->keeps_alive = false;
@@ -629,7 +626,8 @@ client_send_body(
 {
 	struct client *client = stream;
 
-	if (client->is_raw && is_end && body.len == 0) {
+	if (client->is_raw && is_end) {
+		assert(body.len == 0);
 		transport_shutdown(&client->conn.transport);
 		return CONN_SENT;
 	}
@@ -679,7 +677,7 @@ client_finish(void *stream, enum stream_end end)
 		close_client(client, is_until_close);
 		return;
 	}
-	if (!client->keeps_alive || !client->is_body_done)
+	if (!client->keeps_alive)
 		client->is_closing = true;
 	advance(client);
 }
@@ -745,10 +743,7 @@ on_readable(struct client *client)
 		on_lost(client);
 		return;
 	}
-	if (buffer_room(in) == 0) {
-		conn_set_reading(&client->conn, false);
-		return;
-	}
+	assert(buffer_room(in) > 0);
 	n = transport_read(&client->conn.transport, in->data + in->end,
 		buffer_room(in));
 	if (n == TRANSPORT_AGAIN) {

@@ -1,5 +1,6 @@
 #include "proxy/exchange.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -112,8 +113,7 @@ complete(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->upstream;
 
-	if (upstream != NULL && exchange->is_body_sent &&
-		!exchange->is_upstream_deaf)
+	if (exchange->is_body_sent && !exchange->is_upstream_deaf)
 		upstream_release(upstream);
 	finish(exchange, STREAM_DONE);
 }
@@ -292,7 +292,7 @@ pump_request(struct exchange *exchange)
 
 	if (exchange->state < EXCHANGE_WAITING || exchange->is_body_sent)
 		return;
-	if (exchange->is_upstream_deaf || upstream == NULL) {
+	if (exchange->is_upstream_deaf) {
 		take_window(exchange);
 		return;
 	}
@@ -365,8 +365,7 @@ retry(struct exchange *exchange, enum meter_error error)
 	struct retry_input input = {
 		.error = error,
 		.has_retried = exchange->has_retried,
-		.has_other_endpoint = exchange->version != NULL &&
-				      exchange->version->n_endpoints > 1,
+		.has_other_endpoint = exchange->version->n_endpoints > 1,
 		.is_stale = exchange->is_stale_failure,
 		.is_replayable = exchange->is_replayable,
 		.method = (enum http_method)exchange->request.method,
@@ -422,8 +421,8 @@ is_request_id(struct slice id)
 	size_t i;
 
 	for (i = 0; i < id.len; i++)
-		if (id.ptr[i] < '!' || id.ptr[i] > '~' || id.ptr[i] == '"' ||
-			id.ptr[i] == '\\')
+		if ((unsigned char)(id.ptr[i] - '!') > '~' - '!' ||
+			id.ptr[i] == '"' || id.ptr[i] == '\\')
 			return false;
 	return id.len > 0 && id.len <= EXCHANGE_ID_MAX;
 }
@@ -469,8 +468,8 @@ find_service(struct exchange *exchange)
 	struct slice target = message_slice(request, request->path);
 	struct slice path;
 
-	if (target.len > shard->text_size ||
-		!route_path_normalize(target, shard->text, &path)) {
+	assert(target.len <= shard->text_size);
+	if (!route_path_normalize(target, shard->text, &path)) {
 		refuse(exchange, 400, "malformed path");
 		return false;
 	}
@@ -595,7 +594,7 @@ exchange_writable(struct exchange *exchange)
 {
 	if (exchange->is_pipe_last)
 		complete(exchange);
-	else if (exchange->upstream != NULL && !exchange->has_ended_down)
+	else if (exchange->upstream != NULL)
 		upstream_set_reading(exchange->upstream, true);
 }
 
@@ -657,7 +656,7 @@ pass_on(struct exchange *exchange, enum conn_result result)
 		exchange_abort(exchange);
 		return false;
 	}
-	if (result == CONN_BLOCKED && exchange->upstream != NULL)
+	if (result == CONN_BLOCKED)
 		upstream_set_reading(exchange->upstream, false);
 	return true;
 }

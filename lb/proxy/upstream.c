@@ -1,5 +1,6 @@
 #include "proxy/upstream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -41,8 +42,7 @@ upstream_close(struct upstream *upstream)
 	struct upstream_pool *pool = upstream->pool;
 	struct shard *shard = pool->shard;
 
-	if (upstream->state == UPSTREAM_CLOSED)
-		return;
+	assert(upstream->state != UPSTREAM_CLOSED);
 	if (upstream->state == UPSTREAM_IDLE)
 		upstream_pool_count_idle(pool, -1);
 	upstream->state = UPSTREAM_CLOSED;
@@ -64,10 +64,9 @@ fail(struct upstream *upstream, enum meter_error error)
 
 	if (upstream->state == UPSTREAM_CONNECTING)
 		upstream_pool_leave_out(upstream->pool);
+	assert(exchange != NULL);
 	upstream->exchange = NULL;
 	upstream_close(upstream);
-	if (exchange == NULL)
-		return;
 	exchange->upstream = NULL;
 	exchange->is_stale_failure = is_stale;
 	exchange_on_failure(exchange, error);
@@ -139,8 +138,7 @@ deliver_response(struct upstream *upstream, const struct message *response)
 	size_t consumed;
 	size_t produced;
 
-	upstream->is_keep_alive = response->keep_alive &&
-				  response->body != BODY_UNTIL_CLOSE;
+	upstream->is_keep_alive = response->keep_alive;
 	if (message_has(response, FIELD_KEEP_ALIVE))
 		upstream->announced_idle_ns = announced_idle_ns(response);
 	h1_body_start(&upstream->body, response->body,
@@ -377,8 +375,7 @@ on_writable(struct upstream *upstream)
 	switch (conn_flush(
 		&upstream->conn, &upstream->pool->shard->buffers)) {
 	case CONN_SENT:
-		if (upstream->exchange != NULL)
-			exchange_on_upstream_writable(upstream->exchange);
+		exchange_on_upstream_writable(upstream->exchange);
 		break;
 	case CONN_BLOCKED:
 		touch_timeout(upstream);
@@ -424,7 +421,7 @@ on_event(evutil_socket_t fd, short what, void *arg)
 		on_connected(upstream);
 		return;
 	}
-	if (what & EV_WRITE && conn_is_blocked(&upstream->conn))
+	if (what & EV_WRITE)
 		on_writable(upstream);
 	if (what & EV_READ && upstream->state != UPSTREAM_CLOSED)
 		on_readable(upstream);
@@ -706,20 +703,21 @@ is_whole(struct upstream *upstream)
 	struct h1_limits limits = {UINT32_MAX, 0, MESSAGE_FIELDS_MAX};
 	struct buffer *in = upstream->in;
 	struct slice trailers;
+	enum h1_result result;
 	size_t scanned = 0;
-	size_t head_len;
+	size_t head_len = 0;
 	size_t consumed;
 	size_t produced;
 
-	if (in == NULL ||
-		h1_find_end(in->data + in->start, buffer_len(in),
-			buffer_len(in), &scanned, &head_len) != H1_OK ||
-		h1_parse_response(in->data + in->start, head_len, &limits,
-			(enum http_method)upstream->exchange->request.method,
-			response, NULL) != H1_OK)
-		return false;
-	upstream->is_keep_alive = response->keep_alive &&
-				  response->body != BODY_UNTIL_CLOSE;
+	/* Its head has been read before. */
+	result = h1_find_end(in->data + in->start, buffer_len(in),
+		buffer_len(in), &scanned, &head_len);
+	assert(result == H1_OK);
+	result = h1_parse_response(in->data + in->start, head_len, &limits,
+		(enum http_method)upstream->exchange->request.method, response,
+		NULL);
+	assert(result == H1_OK);
+	upstream->is_keep_alive = response->keep_alive;
 	h1_body_start(&upstream->body, response->body,
 		response->content_length);
 	return h1_body_decode(&upstream->body,
