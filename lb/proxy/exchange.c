@@ -278,7 +278,7 @@ pump_tunnel(struct exchange *exchange)
 		exchange->is_upstream_deaf = true;
 	exchange->bytes_in += exchange->body.len;
 	exchange->body = NOTHING;
-	if (exchange->is_body_complete && !conn_is_blocked(&upstream->conn)) {
+	if (exchange->is_body_complete) {
 		exchange->is_body_sent = true;
 		upstream_end_sending(upstream);
 	}
@@ -751,7 +751,9 @@ exchange_weigh(struct exchange *exchange, const struct message *response)
 	if (exchange->rescue == RESCUE_ASKING)
 		return rescue_is_good(exchange, response) ? VERDICT_PASS_ON
 							  : VERDICT_REFUSE;
+	/* One that hasn't taken the request can't be left alone with it. */
 	if (exchange->rescue != RESCUE_ARMED ||
+		conn_is_blocked(&exchange->upstream->conn) ||
 		!rescue_is_missing(exchange, response))
 		return VERDICT_PASS_ON;
 	exchange->other_version = rescue_pick(exchange);
