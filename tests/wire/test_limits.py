@@ -75,6 +75,17 @@ def test_body_chunked(to_limited, length, status):
     assert to_limited.read_response().status == status
 
 
+@pytest.mark.parametrize("length,status", [(100, 200), (101, 413)])
+def test_body_that_has_not_come_yet(to_limited, length, status):
+    """The head says how long it is."""
+    to_limited.send("POST / HTTP/1.1\r\nHost: t\r\n"
+                    "Content-Length: %d\r\n\r\n" % length)
+    if status == 200:
+        assert to_limited.is_quiet(0.1)
+        to_limited.send(b"x" * length)
+    assert to_limited.read_response().status == status
+
+
 def test_refused_body_never_reaches_the_backend(limited, to_limited):
     assert to_limited.request("POST", body=b"x" * 101).status == 413
     assert not limited[1].heads

@@ -63,6 +63,10 @@ class Failing:
         self._memory[4:24] = struct.pack("5i", skip, times, error, port, 0)
         self._memory[0:4] = struct.pack("i", _CALLS.index(call))
 
+    def change_error(self, error):
+        """Of what is armed; no call goes well meanwhile."""
+        self._memory[12:16] = struct.pack("i", error)
+
     def disarm(self):
         self._memory[0:4] = struct.pack("i", 0)
 
