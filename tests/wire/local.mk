@@ -21,6 +21,7 @@ EXTRA_DIST += \
 	tests/wire/test_admin.py \
 	tests/wire/test_bad_backend.py \
 	tests/wire/test_balance.py \
+	tests/wire/test_blocked.py \
 	tests/wire/test_cookie_name.py \
 	tests/wire/test_corners.py \
 	tests/wire/test_error_pages.py \
@@ -32,6 +33,7 @@ EXTRA_DIST += \
 	tests/wire/test_names.py \
 	tests/wire/test_process.py \
 	tests/wire/test_reload.py \
+	tests/wire/test_rescue.py \
 	tests/wire/test_restart.py \
 	tests/wire/test_routing.py \
 	tests/wire/test_smuggling.py \

@@ -164,6 +164,29 @@ def test_queue_is_served_in_order(start, backends):
     assert [r.target for r in one.requests] == ["/%d" % i for i in range(6)]
 
 
+def test_queue_is_served_by_new_connections_too(start, backends):
+    one = backends("one")
+    release = threading.Event()
+    perch = start({"web": one}, limits={"endpoint_connections": 1})
+
+    def once(connection):
+        connection.read_request()
+        connection.wait(release)
+        connection.send_response(b"done", fields=[("Connection", "close")])
+        connection.close()
+    one.play(once)
+    clients = [RawClient(perch.port) for _ in range(4)]
+    for client in clients:
+        client.send_request()
+    one.wait_heads(1)
+    assert clients[-1].is_quiet(0.2)
+    release.set()
+    for client in clients:
+        assert client.read_response().body == b"done"
+        client.close()
+    assert len(one.connections) == 4
+
+
 def test_waiting_in_the_queue_has_its_limit(start, backends):
     one = backends("one")
     release = threading.Event()

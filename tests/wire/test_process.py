@@ -157,11 +157,13 @@ def test_quit_ends_connections_behind_an_answer_under_way(start, backends):
         c.wait(release)
         c.send(b"lf")
     one.play(half)
-    with RawClient(perch.port) as plain, RawClient(perch.port) as begun:
+    with RawClient(perch.port) as plain, RawClient(perch.port) as begun, \
+            RawClient(perch.port) as new:
+        new.send("GET /new HT")
         for client in (plain, begun):
             client.send_request()
             assert client.reader.read_response_head().status == 200
-        # Of another one, a part is there already: it is still answered.
+        # Of others, a part is there already: they are still answered.
         begun.send("GET /next HTTP/1.1\r\nHo")
         perch.send_signal(signal.SIGQUIT)
         wait_for("/readyz to say no", lambda: not perch.admin.is_ready())
@@ -170,11 +172,14 @@ def test_quit_ends_connections_behind_an_answer_under_way(start, backends):
             assert client.reader.read_exactly(4) == b"half"
         plain.expect_close()
         one.play(respond(b"next"))
+        new.send("TP/1.1\r\nHo")
         begun.send("st: a\r\n\r\n")
-        answer = begun.read_response()
-        assert answer.body == b"next"
-        assert answer.list("Connection") == ["close"]
-        begun.expect_close()
+        new.send("st: a\r\n\r\n")
+        for client in (begun, new):
+            answer = client.read_response()
+            assert answer.body == b"next"
+            assert answer.list("Connection") == ["close"]
+            client.expect_close()
     assert perch.wait() == 0
 
 

@@ -214,14 +214,17 @@ def test_bytes_behind_a_body_end_its_connection(start, backends):
 
 
 def test_many_endpoints(start, backends):
-    """More than a worker has room for at first, the last ones first."""
+    """More than a worker has room for at first, and than twice as many."""
     many = backends(*["e%d" % i for i in range(40)])
-    perch = start({"web": {"versions": {"v1": many},
-                           "balance": {"policy": "round_robin"}},
-                   "few": {"match": {"paths": ["/few"]},
-                           "versions": {"v1": many[:3]}}})
+    perch = start({
+        "few": {"match": {"paths": ["/few"]}, "versions": {"v1": many[:3]}},
+        "last": {"match": {"paths": ["/last"]},
+                 "versions": {"v0": many, "v1": many[-1]}, "stable": "v1"},
+        "web": {"versions": {"v1": many},
+                "balance": {"policy": "round_robin"}}})
     with RawClient(perch.port) as client:
         assert client.request(target="/few").status == 200
+        assert client.request(target="/last").body == b"e39"
         found = {client.request().body for _ in range(40)}
     assert len(found) == 40
 
