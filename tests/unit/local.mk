@@ -206,7 +206,7 @@ unit_tests += tests/unit/test_net_failing
 tests_unit_test_net_failing_SOURCES = tests/unit/test_net_failing.c
 tests_unit_test_net_failing_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_net_failing_LDFLAGS = $(AM_LDFLAGS) \
-	-Wl,--wrap=malloc -Wl,--wrap=event_add
+	-Wl,--wrap=malloc,--wrap=calloc -Wl,--wrap=event_add
 tests_unit_test_net_failing_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_choose

@@ -22,6 +22,8 @@
 
 void *__real_malloc(size_t size);
 void *__wrap_malloc(size_t size);
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
 int __real_event_add(struct event *event, const struct timeval *wait);
 int __wrap_event_add(struct event *event, const struct timeval *wait);
 
@@ -32,6 +34,12 @@ void *
 __wrap_malloc(size_t size)
 {
 	return has_memory ? __real_malloc(size) : NULL;
+}
+
+void *
+__wrap_calloc(size_t n, size_t size)
+{
+	return has_memory ? __real_calloc(n, size) : NULL;
 }
 
 int
