@@ -5,6 +5,7 @@ EXTRA_DIST += \
 	demo/src/app.js demo/src/details.js demo/src/index.html \
 	demo/src/style.css \
 	tools/check_keys.py tools/check_layers.py tools/coverage.py \
+	tools/coverage_exceptions.txt \
 	tools/packages.sh \
 	.clang-format .clang-tidy .editorconfig
 

@@ -110,13 +110,17 @@ chars_load_short(const char *p, size_t len)
 	return word;
 }
 
-/* Is p[0..len) lower, but for case? len is that of the literal lower. */
 static inline __attribute__((always_inline)) bool
-chars_same(const char *p, const char *lower, size_t len)
+chars_same_short(const char *p, const char *lower, size_t len)
 {
-	if (len < 8)
-		return chars_word_same(
-			chars_load_short(p, len), chars_load_short(lower, len));
+	return chars_word_same(
+		chars_load_short(p, len), chars_load_short(lower, len));
+}
+
+/* From 8 bytes on. */
+static inline __attribute__((always_inline)) bool
+chars_same_long(const char *p, const char *lower, size_t len)
+{
 	for (size_t i = 0; i + 8 < len; i += 8)
 		if (!chars_word_same(
 			    chars_word_load(p + i), chars_word_load(lower + i)))
@@ -125,9 +129,16 @@ chars_same(const char *p, const char *lower, size_t len)
 		chars_word_load(p + len - 8), chars_word_load(lower + len - 8));
 }
 
-/* slice is (ptr, len); literal as for chars_same. */
+/* Are the bytes at p those of the literal, but for case? A constant picks the
+ * one or the other: no build has a branch for it. */
+#define CHARS_SAME(p, literal)                                                 \
+	(sizeof(literal) - 1 < 8 ? chars_same_short((p), (literal),            \
+					   sizeof(literal) - 1)                \
+				 : chars_same_long((p), (literal),             \
+					   sizeof(literal) - 1))
+
+/* slice is (ptr, len); literal as for CHARS_SAME. */
 #define CHARS_EQUAL(slice, literal)                                            \
-	((slice).len == sizeof(literal) - 1 &&                                 \
-		chars_same((slice).ptr, (literal), sizeof(literal) - 1))
+	((slice).len == sizeof(literal) - 1 && CHARS_SAME((slice).ptr, literal))
 
 #endif

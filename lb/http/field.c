@@ -2,7 +2,7 @@
 
 #include "http/chars.h"
 
-#define IS(literal) chars_same(name.ptr, literal, sizeof(literal) - 1)
+#define IS(literal) CHARS_SAME(name.ptr, literal)
 
 /* Names of up to 11 bytes. */
 static enum field_id

@@ -119,10 +119,8 @@ step_extension(enum state state, char c)
 		return chars_is(c, CHARS_TEXT) ? state : MALFORMED;
 	case EXT_ESCAPE:
 		return chars_is(c, CHARS_TEXT) ? EXT_QUOTED : MALFORMED;
-	case EXT_UNQUOTED:
+	default: /* EXT_UNQUOTED */
 		return after_element(c);
-	default:
-		return MALFORMED;
 	}
 }
 

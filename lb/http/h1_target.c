@@ -14,10 +14,10 @@ span_until(const struct message *message, const char *start, const char *end)
 static size_t
 measure_scheme(struct slice target)
 {
-	if (target.len >= 7 && chars_same(target.ptr, "http", 4) &&
+	if (target.len >= 7 && CHARS_SAME(target.ptr, "http") &&
 		memcmp(target.ptr + 4, "://", 3) == 0)
 		return 7;
-	if (target.len >= 8 && chars_same(target.ptr, "https", 5) &&
+	if (target.len >= 8 && CHARS_SAME(target.ptr, "https") &&
 		memcmp(target.ptr + 5, "://", 3) == 0)
 		return 8;
 	return 0;

@@ -1,17 +1,21 @@
 #include "http/message.h"
 
+#include <assert.h>
+
 #include "http/field.h"
 
 struct slice
 message_find(const struct message *message, enum field_id id)
 {
+	size_t i = 0;
+
 	if (!message_has(message, id))
 		return (struct slice){NULL, 0};
-	for (size_t i = 0; i < message->n_fields; i++)
-		if (message->fields[i].id == id)
-			return message_field_value(
-				message, &message->fields[i]);
-	return (struct slice){NULL, 0};
+	while (message->fields[i].id != id) {
+		i++;
+		assert(i < message->n_fields);
+	}
+	return message_field_value(message, &message->fields[i]);
 }
 
 struct slice

@@ -10,7 +10,8 @@ result(ssize_t n)
 {
 	if (n >= 0)
 		return n;
-	if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
+	/* EWOULDBLOCK is the same on Linux. */
+	if (errno == EAGAIN || errno == EINTR)
 		return TRANSPORT_AGAIN;
 	return TRANSPORT_FAILED;
 }

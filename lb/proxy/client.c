@@ -127,11 +127,17 @@ linger(struct client *client)
 		client_close(client, CLIENT_CLOSE);
 }
 
+/* Bytes that have come and aren't looked at. */
+static bool
+has_input(const struct client *client)
+{
+	return client->in != NULL && buffer_len(client->in) > 0;
+}
+
 static void
 end_connection(struct client *client)
 {
-	bool has_unread = !client->is_body_done ||
-			  (client->in != NULL && buffer_len(client->in) > 0);
+	bool has_unread = !client->is_body_done || has_input(client);
 
 	if (has_unread && !client->has_eof)
 		linger(client);
@@ -251,8 +257,9 @@ step(struct client *client)
 	if (client_next_request(client))
 		return true;
 	/* Of what came before its end, nothing makes a request any more. */
-	if (client->has_eof || (client->shard->is_draining &&
-				       client->is_served && client->in == NULL))
+	if (client->has_eof ||
+		(client->shard->is_draining && client->is_served &&
+			!has_input(client)))
 		client_close(client, CLIENT_CLOSE);
 	return false;
 }

@@ -288,8 +288,8 @@ is_request_id(struct slice id)
 	size_t i;
 
 	for (i = 0; i < id.len; i++)
-		if (id.ptr[i] < '!' || id.ptr[i] > '~' || id.ptr[i] == '"' ||
-			id.ptr[i] == '\\')
+		if ((unsigned char)(id.ptr[i] - '!') > '~' - '!' ||
+			id.ptr[i] == '"' || id.ptr[i] == '\\')
 			return false;
 	return id.len > 0 && id.len <= EXCHANGE_ID_MAX;
 }

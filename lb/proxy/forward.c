@@ -98,7 +98,7 @@ is_plain_number(struct slice value)
 	size_t i;
 
 	for (i = 0; i < value.len; i++)
-		if (value.ptr[i] < '0' || value.ptr[i] > '9')
+		if ((unsigned char)(value.ptr[i] - '0') > 9)
 			return false;
 	return value.len > 0;
 }
@@ -253,7 +253,7 @@ forward_write_response(const struct forward_head *head, struct slice connection,
 	put(&writer, SLICE("\r\n"));
 	if (connection.len > 0)
 		put_field(&writer, SLICE("Connection"), connection);
-	if (head->message == NULL && head->body == BODY_LENGTH)
+	if (head->message == NULL)
 		put_field(&writer, SLICE("Content-Length"),
 			(struct slice){length,
 				(size_t)snprintf(length, sizeof(length), "%llu",

@@ -70,8 +70,8 @@ rescue_is_missing(
 {
 	if (response->status == 404 || response->status == 410)
 		return true;
-	return response->status >= 200 && response->status < 300 &&
-	       asks_for_asset(&exchange->request) && is_page(response);
+	return response->status < 300 && asks_for_asset(&exchange->request) &&
+	       is_page(response);
 }
 
 bool
@@ -80,8 +80,7 @@ rescue_is_good(
 {
 	if (response->status == 304)
 		return true;
-	return response->status >= 200 && response->status < 300 &&
-	       !rescue_is_missing(exchange, response);
+	return response->status < 300 && !rescue_is_missing(exchange, response);
 }
 
 static bool

@@ -139,7 +139,7 @@ cookie_to_set(const struct sticky_input *input,
 static int
 version_by_bucket(const struct sticky_input *input, uint32_t cell)
 {
-	if (!input->is_running || input->candidate == STICKY_NONE)
+	if (!input->is_running)
 		return input->stable;
 	if (sticky_bucket(cell, input->release_seed) < input->share_bp)
 		return input->candidate;

@@ -1,5 +1,6 @@
 #include "proxy/upstream_pool.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,8 +194,6 @@ upstream_pool_close_idle(struct upstream_pool *pool)
 void
 upstream_pool_close_all(struct upstream_pool *pool)
 {
+	assert(list_is_empty(&pool->busy));
 	upstream_pool_close_idle(pool);
-	while (!list_is_empty(&pool->busy))
-		upstream_close(list_entry(
-			pool->busy.next, struct upstream, node));
 }

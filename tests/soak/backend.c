@@ -124,14 +124,24 @@ send_garbage(struct wire *wire, const struct plan *plan)
 	return leave(plan);
 }
 
+/*
+ * Perch closes a connection on which something comes that it didn't ask for;
+ * but a request may have been given to it just before, and takes that for the
+ * begin of its answer. Such a request is told of: so this end leaves last.
+ */
 static enum outcome
 answer_with_extra(struct wire *wire, const struct plan *plan)
 {
 	static const char extra[] = "and a word more\r\n";
+	struct head next;
 
-	if (answer(wire, plan) == KEEP)
-		wire_send(wire, extra, sizeof(extra) - 1);
-	return leave(plan);
+	if (answer(wire, plan) != KEEP)
+		return leave(plan);
+	wire_send(wire, extra, sizeof(extra) - 1);
+	wire_half_close(wire);
+	if (wire_read_request(wire, &next) == WIRE_WHOLE && next.has_number)
+		soak_excuse(next.number);
+	return CLOSE;
 }
 
 static enum outcome

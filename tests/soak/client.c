@@ -214,8 +214,7 @@ judge_error_page(const struct plan *plan, unsigned status)
 		soak_count(SOAK_ERROR_PAGES);
 		return;
 	}
-	soak_count(SOAK_UNEXPLAINED);
-	soak_note(plan, "answered %u without a reason", status);
+	soak_wonder(plan, status);
 }
 
 static bool

@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,6 @@
 #include <unistd.h>
 
 #define FAILURES_SHOWN 40
-#define NOTES_SHOWN 10
 #define CLIENTS_MAX 1024
 
 struct soak_options soak_options = {
@@ -34,8 +34,10 @@ struct soak_options soak_options = {
 static atomic_uint_fast64_t next_number;
 static atomic_uint_fast64_t counts[SOAK_COUNTS];
 static atomic_uint n_failures;
-static atomic_uint n_notes;
 static atomic_uchar *seen;
+/* By number: the status of a page that was wondered about; excuses. */
+static atomic_ushort *wondered;
+static atomic_uchar *excused;
 
 void
 soak_count(enum soak_count which)
@@ -89,15 +91,46 @@ soak_fail(const struct plan *plan, const char *format, ...)
 }
 
 void
-soak_note(const struct plan *plan, const char *format, ...)
+soak_wonder(const struct plan *plan, unsigned status)
 {
-	va_list args;
+	atomic_store(&wondered[plan->n - soak_options.first],
+		(unsigned short)status);
+}
 
-	if (atomic_fetch_add(&n_notes, 1) >= NOTES_SHOWN)
-		return;
-	va_start(args, format);
-	print_event("note", plan, format, args);
-	va_end(args);
+void
+soak_excuse(uint64_t n)
+{
+	if (n - soak_options.first < soak_options.requests)
+		atomic_store(&excused[n - soak_options.first], 1);
+}
+
+/* A backend may get to its excuse later than the client to its answer. */
+static bool
+is_excused(uint64_t i)
+{
+	unsigned patience = 2000;
+
+	while (!atomic_load(&excused[i]) && patience-- > 0)
+		usleep(1000);
+	return atomic_load(&excused[i]);
+}
+
+static void
+judge_wondered(void)
+{
+	struct plan plan;
+	uint64_t i;
+
+	for (i = 0; i < soak_options.requests; i++) {
+		if (wondered[i] == 0)
+			continue;
+		plan = plan_make(soak_options.seed, soak_options.first + i);
+		if (is_excused(i))
+			soak_count(SOAK_EXCUSED);
+		else
+			soak_fail(&plan, "answered %u without a reason",
+				wondered[i]);
+	}
 }
 
 unsigned
@@ -157,7 +190,7 @@ report(void)
 	static const char *const names[SOAK_COUNTS] = {
 		[SOAK_ANSWERED] = "answered",
 		[SOAK_ERROR_PAGES] = "error_pages",
-		[SOAK_UNEXPLAINED] = "unexplained",
+		[SOAK_EXCUSED] = "excused",
 		[SOAK_CUT] = "cut",
 		[SOAK_ABANDONED] = "abandoned",
 		[SOAK_REFUSED] = "refused",
@@ -223,7 +256,9 @@ main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 	seen = calloc(soak_options.requests, sizeof(*seen));
-	if (seen == NULL)
+	wondered = calloc(soak_options.requests, sizeof(*wondered));
+	excused = calloc(soak_options.requests, sizeof(*excused));
+	if (seen == NULL || wondered == NULL || excused == NULL)
 		err(2, NULL);
 	for (i = 0; i < SOAK_BACKENDS; i++)
 		start_thread(&backends[i], backend_run, i);
@@ -231,6 +266,7 @@ main(int argc, char **argv)
 	puts("listening");
 	(void)getchar();
 	play_all();
+	judge_wondered();
 	report();
 	while (getchar() != EOF)
 		continue;

@@ -31,7 +31,7 @@ extern struct soak_options soak_options;
 enum soak_count {
 	SOAK_ANSWERED, /* whole, byte-exact answers of a backend */
 	SOAK_ERROR_PAGES, /* perch's own, with a reason for it */
-	SOAK_UNEXPLAINED, /* without one */
+	SOAK_EXCUSED, /* with one that only the backend knows */
 	SOAK_CUT, /* answers that were cut, and seen to be */
 	SOAK_ABANDONED, /* by the client */
 	SOAK_REFUSED, /* malformed, and refused */
@@ -48,9 +48,10 @@ void soak_count(enum soak_count which);
 void soak_fail(const struct plan *plan, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* What may be, now and then, and is counted. */
-void soak_note(const struct plan *plan, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+/* An error page for which the client knows no reason, and a backend that knows
+ * one. A page without an excuse in the end is a failure. */
+void soak_wonder(const struct plan *plan, unsigned status);
+void soak_excuse(uint64_t n);
 
 /* How often backends have seen a request before. */
 unsigned soak_seen_before(uint64_t n);

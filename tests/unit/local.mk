@@ -292,3 +292,22 @@ unit_tests += tests/unit/test_webhook
 tests_unit_test_webhook_SOURCES = tests/unit/test_webhook.c
 tests_unit_test_webhook_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_webhook_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_parser_edges
+tests_unit_test_parser_edges_SOURCES = tests/unit/test_parser_edges.c \
+	tests/unit/exact.h tests/unit/head.h
+tests_unit_test_parser_edges_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_parser_edges_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_net_failing
+tests_unit_test_net_failing_SOURCES = tests/unit/test_net_failing.c
+tests_unit_test_net_failing_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_net_failing_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=malloc,--wrap=calloc -Wl,--wrap=event_add
+tests_unit_test_net_failing_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_choose
+tests_unit_test_choose_SOURCES = tests/unit/test_choose.c \
+	tests/unit/admin_world.h tests/unit/exact.h tests/unit/head.h
+tests_unit_test_choose_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_choose_LDADD = $(unit_libs)

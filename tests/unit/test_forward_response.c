@@ -172,6 +172,11 @@ test_upgrade_is_passed_on_where_it_is_honoured(void **state)
 	assert_string_equal(forwarded(bytes),
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 		"Sec-WebSocket-Accept: x\r\nConnection: upgrade\r\n\r\n");
+	assert_string_equal(
+		forwarded("HTTP/1.1 101 Switching Protocols\r\n"
+			  "Upgrade: websocket\r\nUpgrade: h2c\r\n\r\n"),
+		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+		"Connection: upgrade\r\n\r\n");
 }
 
 static void
@@ -343,6 +348,9 @@ test_what_a_shared_cache_may_keep(void **state)
 		{"Cache-Control: no-transform\r\n", false},
 		{"Cache-Control: ext=\"a, public\"\r\n", false},
 		{"Cache-Control: x-public, my-max-age=60\r\n", false},
+		{"Cache-Control: mix-age=60, x-maxage=60\r\n", false},
+		{"Cache-Control: max-age=x\r\n", false},
+		{"Cache-Control: max-age=:0\r\n", false},
 		{"Expires: Thu, 01 Dec 2094 16:00:00 GMT\r\n", true},
 		{"Expires: Thu, 01 Dec 2094 16:00:00 GMT\r\n"
 		 "Cache-Control: private\r\n",

@@ -242,6 +242,18 @@ test_pin_to_a_dead_version_counts_as_absent(void **state)
 	}
 }
 
+/* As a worker may see it that has the snapshot of before a reload yet. */
+static void
+test_pin_to_neither_version_of_the_release_counts_as_absent(void **state)
+{
+	struct sticky_input input = running();
+
+	(void)state;
+	pin_to(&input, V3, GENERATION, STANDING_ACTIVE);
+	assert_int_equal(decide(&input).version, V1);
+	assert_int_equal(decide(&input).reason, STICKY_BUCKET);
+}
+
 static void
 test_seed_alone_pins_nothing(void **state)
 {
@@ -508,6 +520,13 @@ test_pin_none_sets_the_seed_alone(void **state)
 	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
 	pin_to(&input, V1, GENERATION, STANDING_ACTIVE);
 	assert_int_equal(decide(&input).set, STICKY_SET_SEED);
+	/* The key says who it is, and the cookie something else. */
+	seed_alone(&input, 5);
+	input.is_identity_by_key = true;
+	input.has_key = true;
+	input.key_hash = 6;
+	assert_int_equal(decide(&input).cell, 6);
+	assert_int_equal(decide(&input).set, STICKY_SET_SEED);
 }
 
 /* --- 100,000 clients ----------------------------------------------------------- */
@@ -759,6 +778,8 @@ test_reasons_have_names(void **state)
 	assert_string_equal(sticky_reason_name(STICKY_PIN), "pin");
 	assert_string_equal(sticky_reason_name(STICKY_BUCKET), "bucket");
 	assert_string_equal(sticky_reason_name(STICKY_STABLE), "stable");
+	assert_string_equal(
+		sticky_reason_name((enum sticky_reason)99), "unknown");
 }
 
 int
@@ -778,6 +799,8 @@ main(void)
 		cmocka_unit_test(test_pin_to_stable_counts_in_any_generation),
 		cmocka_unit_test(test_pin_to_draining_counts_in_any_generation),
 		cmocka_unit_test(test_pin_to_a_dead_version_counts_as_absent),
+		cmocka_unit_test(
+			test_pin_to_neither_version_of_the_release_counts_as_absent),
 		cmocka_unit_test(test_seed_alone_pins_nothing),
 		cmocka_unit_test(
 			test_session_pin_holds_navigations_while_the_release_runs),

@@ -7,6 +7,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from perchtest import Perch, RawClient, ScriptedBackend  # noqa: E402
+from perchtest.failing import Failing, Scene, build  # noqa: E402
 from perchtest.perch import program  # noqa: E402
 
 
@@ -56,6 +57,26 @@ def start():
     with contextlib.ExitStack() as stack:
         for perch in running:
             stack.push(perch)
+
+
+@pytest.fixture(scope="session")
+def failing_library(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("failing"))
+
+
+@pytest.fixture
+def scene(start, failing_library, tmp_path):
+    """Starts a perch of which calls fail, as its .failing is told."""
+    made = []
+
+    def make(services, **settings):
+        failing = Failing(failing_library, str(tmp_path / str(len(made))))
+        made.append(failing)
+        return Scene(failing, start(
+            services, environment=failing.environment, **settings))
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

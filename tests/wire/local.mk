@@ -5,11 +5,13 @@ EXTRA_DIST += \
 	tests/release/spa.py \
 	tests/release/test_crowd.py \
 	tests/wire/conftest.py \
+	tests/wire/failing.c \
 	tests/wire/perchtest/__init__.py \
 	tests/wire/perchtest/admin.py \
 	tests/wire/perchtest/backend.py \
 	tests/wire/perchtest/browser.py \
 	tests/wire/perchtest/client.py \
+	tests/wire/perchtest/failing.py \
 	tests/wire/perchtest/http1.py \
 	tests/wire/perchtest/load.py \
 	tests/wire/perchtest/nameserver.py \
@@ -19,10 +21,12 @@ EXTRA_DIST += \
 	tests/wire/test_admin.py \
 	tests/wire/test_bad_backend.py \
 	tests/wire/test_balance.py \
+	tests/wire/test_blocked.py \
 	tests/wire/test_cookie_name.py \
 	tests/wire/test_corners.py \
 	tests/wire/test_error_pages.py \
 	tests/wire/test_exchange.py \
+	tests/wire/test_failing_calls.py \
 	tests/wire/test_forward.py \
 	tests/wire/test_health.py \
 	tests/wire/test_limits.py \

@@ -225,6 +225,38 @@ def test_affinity_outlives_changes_of_the_pool(start, backends, policy):
         browser.client.close()
 
 
+def test_affinity_that_a_reload_brings(start, backends):
+    """The next page writes the endpoint into the cookie that is there."""
+    a, b = backends("a", "b")
+    perch = start({"web": {"versions": {"v1": [a, b]}}})
+    browser = Browser(RawClient(perch.port))
+    browser.navigate()
+    assert browser.jar["perch"].split(".")[2] == "-"
+    seed = browser.seed
+    perch.change(_affine([a, b]))
+    perch.reload()
+    wait_for("the endpoint in the cookie", lambda: browser.navigate() and
+             browser.jar["perch"].split(".")[2] != "-")
+    assert browser.seed == seed
+    assert len({browser.navigate().body for _ in range(10)}) == 1
+    browser.client.close()
+
+
+def test_affinity_ends_with_its_version(start, backends):
+    """The cookie names an endpoint of the version that the client leaves."""
+    a, b = backends("a", "b")
+    perch = start({"web": {"versions": {"v1": [a], "v2": [b]}, "stable": "v1",
+                           "balance": {"affinity": True}}})
+    browser = Browser(RawClient(perch.port))
+    assert browser.navigate().body == b"a"
+    perch.admin.release("web", "v2", 100)
+    answer = browser.navigate()
+    assert answer.body == b"b"
+    assert browser.pin == "v2"
+    assert not browser.navigate().has("Set-Cookie")
+    browser.client.close()
+
+
 def test_affinity_gives_way_to_a_dead_endpoint(start, backends):
     a, b = backends("a", "b")
     perch = start(_affine([a, b], policy="round_robin"))

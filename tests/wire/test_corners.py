@@ -44,7 +44,7 @@ def test_path_that_cannot_be_decoded_is_refused(client, backend, target):
 
 @pytest.mark.parametrize("value", [
     "max=5", "timeout", "timeout=", "timeout=soon", "timeout=:",
-    "timeout=99999999999999", "max=5, timeout=100"])
+    "timeout=99999999999999", "max=5, timeout=100", "timeout=100, max=5"])
 def test_connection_is_kept_whatever_keep_alive_says(client, backend, value):
     """As long as it doesn't name a short time."""
     backend.play(respond(b"x", fields=[("Keep-Alive", value)]))

@@ -1,10 +1,11 @@
 """One request and its response, in every form that HTTP/1 has for them."""
 
 import threading
+import time
 
 import pytest
 
-from perchtest import PeerClosed, RawClient, respond
+from perchtest import PeerClosed, RawClient, respond, wait_for
 
 
 # -- keep-alive and pipelining ---------------------------------------------
@@ -133,6 +134,16 @@ def test_response_that_trickles_in(client, backend, pieces):
     assert client.request().body == b"hello world"
 
 
+def test_empty_line_alone_is_forgiven_once(client):
+    client.send("\r\n")
+    assert client.is_quiet(0.1)
+    assert client.request().status == 200
+    client.send("\r\n")
+    assert client.is_quiet(0.1)
+    client.send("\r\n")
+    assert client.read_response().status == 400
+
+
 def test_one_empty_line_before_a_request_is_forgiven(client):
     client.send("\r\nGET / HTTP/1.1\r\nHost: t\r\n\r\n")
     assert client.read_response().status == 200
@@ -217,6 +228,59 @@ def test_equal_lengths_are_folded_to_one(client, backend, lengths):
     request = backend.next_request()
     assert request.body == b"abc"
     assert request.one("Content-Length") == "3"
+
+
+def test_chunked_bodies_byte_by_byte(client, backend):
+    """Both ways, with trailers."""
+    chunked = b"1\r\na\r\n02;x=y\r\nbc\r\n0\r\nX-Sum: 1\r\n\r\n"
+
+    def script(c):
+        request = c.read_request()
+        assert request.body == b"abc"
+        assert request.trailers == [("X-Sum", "1")]
+        c.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        _trickle(c.send, chunked)
+    backend.play(script)
+    client.send("POST / HTTP/1.1\r\nHost: t\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n")
+    _trickle(client.send, chunked)
+    answer = client.read_response("POST")
+    assert answer.body == b"abc"
+    assert answer.trailers == [("X-Sum", "1")]
+
+
+def _trickle(send, data):
+    for i in range(len(data)):
+        send(data[i:i + 1])
+        time.sleep(0.001)  # so that it comes as one
+
+
+@pytest.mark.parametrize("has_answered", [False, True])
+def test_malformed_chunk_in_the_middle_of_a_body(
+        client, backend, has_answered):
+    """400, or the cut of what has been answered already."""
+    begun = threading.Event()
+
+    def script(c):
+        c.read_head()
+        if has_answered:
+            c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nearly")
+        begun.set()
+        c.wait_closed()
+    backend.play(script)
+    client.send("POST / HTTP/1.1\r\nHost: t\r\n"
+                "Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+    assert begun.wait(20)
+    if has_answered:
+        assert client.reader.read_response_head().status == 200
+    client.send("g\r\n")
+    if has_answered:
+        assert client.read_until_close() == b"early"
+    else:
+        assert client.read_response("POST").status == 400
+        client.expect_close()
+    upstream = backend.heads[0].connection
+    wait_for("the upstream connection to end", upstream.ended.is_set)
 
 
 def test_chunk_extensions_are_dropped(client, backend):
@@ -700,6 +764,32 @@ def test_half_close_inside_a_body(client, backend):
     client.half_close()
     assert ended.wait(20)
     assert not backend.requests
+
+
+@pytest.mark.parametrize("more", ["GET /more HTTP/1.1\r\nHost: t\r\n\r\n",
+                                  "\x16\x03\x01"])
+@pytest.mark.parametrize("is_ended", [False, True])
+def test_bytes_behind_the_last_request(client, backend, more, is_ended):
+    """They don't cost the answer, and nobody looks at them."""
+    answer_now = threading.Event()
+
+    def script(c):
+        c.read_request()
+        c.wait(answer_now)
+        c.send_response(b"last")
+    backend.play(script)
+    client.send("GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+                + more)
+    if is_ended:
+        client.half_close()
+    backend.wait_heads(1)
+    with RawClient(client.socket.getpeername()[1]) as other:
+        # Perch has seen the end before it sees this.
+        assert other.request("CONNECT", "a:1").status == 405
+    answer_now.set()
+    assert client.read_response().body == b"last"
+    client.expect_close()
+    assert len(backend.heads) == 1
 
 
 def test_close_without_a_request_is_no_error(shared):

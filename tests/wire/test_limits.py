@@ -75,6 +75,17 @@ def test_body_chunked(to_limited, length, status):
     assert to_limited.read_response().status == status
 
 
+@pytest.mark.parametrize("length,status", [(100, 200), (101, 413)])
+def test_body_that_has_not_come_yet(to_limited, length, status):
+    """The head says how long it is."""
+    to_limited.send("POST / HTTP/1.1\r\nHost: t\r\n"
+                    "Content-Length: %d\r\n\r\n" % length)
+    if status == 200:
+        assert to_limited.is_quiet(0.1)
+        to_limited.send(b"x" * length)
+    assert to_limited.read_response().status == status
+
+
 def test_refused_body_never_reaches_the_backend(limited, to_limited):
     assert to_limited.request("POST", body=b"x" * 101).status == 413
     assert not limited[1].heads
@@ -151,6 +162,29 @@ def test_queue_is_served_in_order(start, backends):
         assert client.read_response().status == 200
         client.close()
     assert [r.target for r in one.requests] == ["/%d" % i for i in range(6)]
+
+
+def test_queue_is_served_by_new_connections_too(start, backends):
+    one = backends("one")
+    release = threading.Event()
+    perch = start({"web": one}, limits={"endpoint_connections": 1})
+
+    def once(connection):
+        connection.read_request()
+        connection.wait(release)
+        connection.send_response(b"done", fields=[("Connection", "close")])
+        connection.close()
+    one.play(once)
+    clients = [RawClient(perch.port) for _ in range(4)]
+    for client in clients:
+        client.send_request()
+    one.wait_heads(1)
+    assert clients[-1].is_quiet(0.2)
+    release.set()
+    for client in clients:
+        assert client.read_response().body == b"done"
+        client.close()
+    assert len(one.connections) == 4
 
 
 def test_waiting_in_the_queue_has_its_limit(start, backends):

@@ -145,6 +145,44 @@ def test_quit_finishes_what_runs(start, backends):
     assert perch.wait() == 0
 
 
+def test_quit_ends_connections_behind_an_answer_under_way(start, backends):
+    """Its head went out before, and said that the connection would stay."""
+    one = backends("one")
+    release = threading.Event()
+    perch = start({"web": one})
+
+    def half(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+        c.wait(release)
+        c.send(b"lf")
+    one.play(half)
+    with RawClient(perch.port) as plain, RawClient(perch.port) as begun, \
+            RawClient(perch.port) as new:
+        new.send("GET /new HT")
+        for client in (plain, begun):
+            client.send_request()
+            assert client.reader.read_response_head().status == 200
+        # Of others, a part is there already: they are still answered.
+        begun.send("GET /next HTTP/1.1\r\nHo")
+        perch.send_signal(signal.SIGQUIT)
+        wait_for("/readyz to say no", lambda: not perch.admin.is_ready())
+        release.set()
+        for client in (plain, begun):
+            assert client.reader.read_exactly(4) == b"half"
+        plain.expect_close()
+        one.play(respond(b"next"))
+        new.send("TP/1.1\r\nHo")
+        begun.send("st: a\r\n\r\n")
+        new.send("st: a\r\n\r\n")
+        for client in (begun, new):
+            answer = client.read_response()
+            assert answer.body == b"next"
+            assert answer.list("Connection") == ["close"]
+            client.expect_close()
+    assert perch.wait() == 0
+
+
 def test_quit_is_not_ready(start, backends):
     one = backends("one")
     release = threading.Event()

@@ -158,6 +158,133 @@ def test_a_page_for_an_asset_is_missing_too(site, dest):
     assert nowhere.status == 200
 
 
+def test_recalled_answer_that_is_cut_is_cut(site):
+    web = site()
+    web.release(0)
+    assert web.get("/app-2.js").body == b"two"
+    web.v2.play(lambda c: (c.read_request(), c.send(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntwo"), c.close()))
+    web.client.send_request("GET", "/app-2.js", "test", dict(SCRIPT))
+    web.client.expect_truncated()
+
+
+def test_a_remembered_version_that_a_reload_dropped(site):
+    """Its name may come back, another version by then."""
+    web = site()
+    web.release(0)
+    assert web.get("/app-2.js").body == b"two"
+    web.perch.admin.rollback("web")
+    del web.perch.config["services"]["web"]["versions"]["v2"]
+    web.perch.config["services"]["web"]["versions"]["v3"] = {
+        "endpoints": [web.v2.address]}
+    web.perch.write_config()
+    web.perch.reload()
+    wait_for("the new versions", lambda: web.get(
+        "/app-1.js", {"X-Perch-Version": "v3"}).status == 404)
+    assert web.get("/app-2.js").status == 404
+
+
+def test_a_remembered_version_that_refuses_connections(site):
+    """It isn't even tried while it is left out."""
+    web = site()
+    web.release(0)
+    assert web.get("/app-2.js").body == b"two"
+    web.v2.stop()
+    for _ in range(3):
+        answer = web.get("/app-2.js")
+        assert (answer.status, answer.body) == (404, b"no such file")
+    assert web.perch.admin.metrics().sum(
+        "perch_endpoint_left_out", version="v2") == 1
+
+
+def test_not_modified_is_an_answer(site):
+    web = site()
+    web.v2.play(lambda c: (c.read_request(),
+                           c.send_response(status="304 Not Modified")))
+    web.release(0)
+    answer = web.get("/app-2.js", dict(SCRIPT, **{"If-None-Match": '"a"'}))
+    assert answer.status == 304
+    assert answer.one("X-Perch-Rescued") == "v2"
+
+
+def test_upgrade_is_not_rescued(site):
+    web = site()
+    web.release(0)
+    assert web.get("/app-2.js", dict(SCRIPT, **{
+        "Connection": "Upgrade", "Upgrade": "websocket"})).status == 404
+    assert not web.v2.heads
+
+
+def test_bytes_behind_a_held_answer_end_its_connection(site):
+    web = site()
+    web.v1.play(lambda c: (c.read_request(), c.send(
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nnoHTTP/1.1 "
+        b"200 OK\r\nContent-Length: 4\r\n\r\nevil")),
+        _serves({"/app-1.js": b"one"}))
+    web.release(0)
+    assert web.get("/app-2.js").body == b"two"
+    assert web.get("/app-1.js").body == b"one"
+    assert len({r.connection for r in web.v1.requests}) == 2
+
+
+def test_held_answer_that_is_not_whole_ends_its_connection(site):
+    web = site()
+    web.v1.play(_serves({"/app-1.js": b"one"}, missing=b"no" * 500000))
+    web.release(0)
+    assert web.get("/app-2.js").body == b"two"
+    assert web.get("/app-1.js").body == b"one"
+    assert len({r.connection for r in web.v1.requests}) == 2
+
+
+def _of_three(start, backends, order):
+    """v1 was promoted away and drains, v2 is stable, v3 the candidate; each
+    has one file. The versions stand in that order in the config."""
+    made = dict(zip(("v1", "v2", "v3"), backends("v1", "v2", "v3")))
+    for name, backend in made.items():
+        backend.play(_serves({"/": name.encode(),
+                              "/%s.js" % name: name.encode(),
+                              "/both.js": name.encode()}))
+    made["v2"].play(_serves({"/": b"v2", "/v2.js": b"v2"}))
+    perch = start({"web": {"versions": {n: made[n] for n in order},
+                           "stable": "v1"}})
+    perch.admin.release("web", "v2", 100)
+    perch.admin.promote("web")
+    perch.admin.release("web", "v3", 0)
+    return perch, made
+
+
+@pytest.mark.parametrize("order", [
+    ["v1", "v2", "v3"], ["v3", "v1", "v2"], ["v3", "v2", "v1"]])
+def test_an_active_version_is_asked_before_one_that_drains(
+        start, backends, order):
+    perch, made = _of_three(start, backends, order)
+    with RawClient(perch.port) as client:
+        answer = client.request(target="/both.js", fields=SCRIPT)
+        assert answer.body == b"v3"
+        assert not made["v1"].heads
+
+
+@pytest.mark.parametrize("order", [["v2", "v3", "v1"], ["v3", "v2", "v1"]])
+def test_the_first_of_two_active_versions_is_asked(start, backends, order):
+    perch, made = _of_three(start, backends, order)
+    old = Browser(RawClient(perch.port), jar={"perch": "00001.0.-.v1"})
+    made["v2"].play(_serves({"/both.js": b"v2"}))
+    made["v1"].play(_serves({}))
+    made["v3"].play(_serves({"/both.js": b"v3"}))
+    assert old.asset("/both.js").body == order[0].encode()
+    old.client.close()
+
+
+def test_gone_for_good_is_not_kept_by_caches(site):
+    """A 410 that nobody had anything for, as a 404."""
+    web = site()
+    web.play(missing_status="410 Gone")
+    web.release(0)
+    answer = web.get("/nowhere.js")
+    assert answer.status == 410
+    assert answer.one("Cache-Control") == "no-store"
+
+
 def test_a_page_for_a_fetch_is_an_answer(site):
     web = site()
     web.play(missing=b"<html>", missing_status="200 OK",

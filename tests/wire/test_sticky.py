@@ -418,6 +418,26 @@ def test_pin_session_follows_the_cookie_on_navigations(site):
     assert new.navigate().body == b"v1"
 
 
+def test_override_to_a_version_that_refuses_connections(site):
+    """Once that is known, the next rule is asked."""
+    web = site()
+    web.v2.stop()
+    browser = web.browser()
+    asked = {"X-Perch-Version": "v2"}
+    assert browser.request("/", asked).status == 502
+    assert browser.request("/", asked).body == b"v1"
+    # Who looks at a version on purpose isn't pinned to it.
+    assert not browser.navigate(**{"X-Perch-Version": "v1"}).has("Set-Cookie")
+
+
+def test_pin_none_sets_one_cookie(site):
+    web = site({"sticky": {"pin": "none"}})
+    web.play()
+    browser = web.browser()
+    assert browser.navigate().has("Set-Cookie")
+    assert not browser.navigate().has("Set-Cookie")
+
+
 def test_pin_none_uses_the_bucket_alone(site):
     web = site({"sticky": {"pin": "none"}})
     web.release(0)

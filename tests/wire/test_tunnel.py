@@ -50,6 +50,31 @@ def _read(client, count):
     return client.reader.take(count)
 
 
+def test_upgrade_with_a_chunked_body(client, backend):
+    """Behind it nothing is in chunks."""
+    def script(c):
+        assert c.read_request().body == b"abc"
+        c.send(SWITCH)
+        _echo(c)
+    backend.play(script)
+    client.send("POST / HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\n"
+                "Upgrade: websocket\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "3\r\nabc\r\n0\r\n\r\n")
+    assert client.read_response("POST").status == 101
+    client.send("hello")
+    assert _read(client, 5) == b"hello"
+
+
+def test_switch_before_the_request_is_whole(client, backend):
+    """What follows would be the rest of the body to one, and the new protocol
+    to the other."""
+    backend.play(lambda c: (c.read_head(), c.send(SWITCH), c.wait_closed()))
+    client.send("POST / HTTP/1.1\r\nHost: t\r\nConnection: Upgrade\r\n"
+                "Upgrade: websocket\r\nContent-Length: 6\r\n\r\nabc")
+    assert client.read_response("POST").status == 502
+    client.expect_close()
+
+
 def test_bytes_both_ways(client, backend):
     backend.play(_switch_and(_echo))
     _open(client)

@@ -1,6 +1,7 @@
 """Aborts, retries, and endpoints that can't be reached."""
 
 import threading
+import time
 
 import pytest
 
@@ -178,7 +179,75 @@ def test_idle_close_is_noticed(start, backends):
             wait_for("perch to close its side too", connection.ended.is_set)
 
 
+def test_connection_that_was_kept_for_too_long_is_not_used(start, backends):
+    """As the backend itself says: half a second before it would close."""
+    backend = backends("one")
+    backend.play(respond(b"one", fields=[("Keep-Alive", "timeout=1")]))
+    perch = start({"web": backend})
+    with RawClient(perch.port) as client:
+        assert client.request().status == 200
+        assert client.request().status == 200
+        assert len(backend.connections) == 1
+        time.sleep(0.6)  # what is tested
+        assert client.request().status == 200
+    assert len(backend.connections) == 2
+
+
+def test_bytes_behind_a_body_end_its_connection(start, backends):
+    backend = backends("one")
+    go_on = threading.Event()
+
+    def script(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nha")
+        c.wait(go_on)
+        c.send(b"lfHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+    perch = start({"web": backend})
+    backend.play(script, respond(b"next"))
+    with RawClient(perch.port) as client:
+        client.send_request()
+        assert client.reader.read_response_head().status == 200
+        go_on.set()
+        assert client.reader.read_exactly(4) == b"half"
+        assert client.request().body == b"next"
+    assert len({r.connection for r in backend.requests}) == 2
+
+
+def test_many_endpoints(start, backends):
+    """More than a worker has room for at first, and than twice as many."""
+    many = backends(*["e%d" % i for i in range(40)])
+    perch = start({
+        "few": {"match": {"paths": ["/few"]}, "versions": {"v1": many[:3]}},
+        "last": {"match": {"paths": ["/last"]},
+                 "versions": {"v0": many, "v1": many[-1]}, "stable": "v1"},
+        "web": {"versions": {"v1": many},
+                "balance": {"policy": "round_robin"}}})
+    with RawClient(perch.port) as client:
+        assert client.request(target="/few").status == 200
+        assert client.request(target="/last").body == b"e39"
+        found = {client.request().body for _ in range(40)}
+    assert len(found) == 40
+
+
 # -- endpoints that refuse --------------------------------------------------
+
+def test_address_that_cannot_be_reached_is_502_at_once(start):
+    """No packet is sent there: no TCP goes to a broadcast address."""
+    perch = start({"web": "255.255.255.255:80"})
+    with RawClient(perch.port) as client:
+        assert client.request().status == 502
+    perch.admin.wait_metric("perch_errors_total", 1, kind="connect")
+
+
+def test_other_endpoint_that_has_no_address(start):
+    """There is none to try another time with."""
+    perch = start({"web": {"versions": {
+        "v1": [_dead(), "nowhere.invalid:80"]}}})
+    with RawClient(perch.port) as client:
+        for _ in range(3):
+            assert client.request().status in (502, 503)
+    perch.admin.wait_metric("perch_retries_total", 0)
+
 
 def _dead():
     return "127.0.0.1:%d" % free_port()
@@ -267,8 +336,9 @@ def test_connect_timeout_is_504(start):
             assert client.request().status == 504
 
 
+@pytest.mark.parametrize("first", ["", "hello"])
 def test_retry_on_a_kept_connection_gets_the_rest_of_the_body(
-        start, backends):
+        start, backends, first):
     alive = backends("alive")
     with Void() as void:
         perch = start({"web": {"versions": {"v1": [alive, void]},
@@ -278,9 +348,9 @@ def test_retry_on_a_kept_connection_gets_the_rest_of_the_body(
         with RawClient(perch.port) as client:
             assert client.request().body == b"first"
             client.send("POST / HTTP/1.1\r\nHost: t\r\n"
-                        "Content-Length: 10\r\n\r\nhello")
-            assert client.is_quiet(0.1)
-            client.send("world")
+                        "Content-Length: 10\r\n\r\n" + first)
+            assert client.is_quiet(0.05)
+            client.send("helloworld"[len(first):])
             assert client.read_response().body == b"helloworld"
         assert len(alive.connections) == 1
         perch.admin.wait_metric("perch_retries_total", 1, service="web")

@@ -1,0 +1,124 @@
+"""failing: makes chosen calls of a running perch fail, see ../failing.c.
+
+Memory that runs out, descriptors that are all taken, a socket that takes no
+byte: states in which a test can't put a machine, or not at the right moment.
+"""
+
+import contextlib
+import errno
+import mmap
+import os
+import re
+import struct
+import subprocess
+
+from .client import RawClient
+from .perch import program, sanitizer_environment
+from .wait import wait_for
+
+_SOURCE = os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "failing.c")
+# The order of enum call.
+_CALLS = ["none", "memory", "socket", "connect", "connect_at_once", "recv",
+          "send", "splice", "pipe", "epoll", "send_one", "pause"]
+_N_FAILED = 20  # offset
+FOR_EVER = 1 << 30
+
+
+def sanitizer_library():
+    """Of the perch under test, or None. It must stand before ours, and then
+    it asks ours for what it wraps; but memory is its own."""
+    needed = subprocess.run(
+        ["ldd", program()], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"lib[at]san\S* => (\S+)", needed)
+    return found and found[1]
+
+
+def build(folder):
+    """The library's path."""
+    path = os.path.join(str(folder), "failing.so")
+    subprocess.run(
+        [os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O1",
+         "-fPIC", "-shared", "-Wall", "-Wextra", "-o", path, _SOURCE],
+        check=True)
+    return path
+
+
+class Failing:
+    """For one perch: give it environment=failing.environment."""
+
+    def __init__(self, library, path):
+        with open(path, "wb") as file:
+            file.write(bytes(4096))
+        self._file = open(path, "r+b")
+        self._memory = mmap.mmap(self._file.fileno(), 4096)
+        sanitizer = sanitizer_library()
+        self.environment = dict(
+            sanitizer_environment(), FAILING=path,
+            LD_PRELOAD=":".join(filter(None, [sanitizer, library])))
+
+    def arm(self, call, error=0, skip=0, times=1, port=0):
+        """From now on; what was armed before isn't any more."""
+        self.disarm()
+        self._memory[4:24] = struct.pack("5i", skip, times, error, port, 0)
+        self._memory[0:4] = struct.pack("i", _CALLS.index(call))
+
+    def change_error(self, error):
+        """Of what is armed; no call goes well meanwhile."""
+        self._memory[12:16] = struct.pack("i", error)
+
+    def disarm(self):
+        self._memory[0:4] = struct.pack("i", 0)
+
+    @contextlib.contextmanager
+    def paused(self, client, perch):
+        """While it lasts perch's only worker does nothing; then it finds all
+        that has come meanwhile at once. client sends it the first byte."""
+        self.arm("pause", times=FOR_EVER, port=perch.port)
+        client.send("G")
+        wait_for("the pause", lambda: self.count > 0)
+        yield
+        self.disarm()
+
+    @property
+    def count(self):
+        """How many calls have failed since arm()."""
+        return struct.unpack_from("i", self._memory, _N_FAILED)[0]
+
+    def close(self):
+        self._memory.close()
+        self._file.close()
+
+
+class Scene:
+    """A perch whose calls fail. Its worker is past what memory must not fail
+    at, the start, and two who have begun a head have its first buffers."""
+
+    def __init__(self, failing, perch):
+        self.failing = failing
+        self.perch = perch
+        self.holders = []
+        for _ in range(2):
+            self.holders.append(self.client().send("G"))
+            perch.admin.wait_metric(
+                "perch_client_connections", len(self.holders))
+
+    def client(self, **options):
+        return RawClient(self.perch.port, **options)
+
+    def is_served(self):
+        with self.client() as client:
+            return client.request(target="/after").status == 200
+
+    def settle(self):
+        """What was sent to perch before has been looked at. No endpoint is
+        asked for that."""
+        with self.client() as client:
+            assert client.request("CONNECT", "a:1").status == 405
+
+    def block(self, port):
+        """Sockets with that port take nothing, until disarm()."""
+        self.failing.arm("send", errno.EAGAIN, times=FOR_EVER, port=port)
+
+    def wait_failed(self, n=1):
+        wait_for("the call to fail", lambda: self.failing.count >= n)

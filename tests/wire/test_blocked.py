@@ -1,0 +1,311 @@
+"""Sides that take nothing for a while, and what comes and ends meanwhile."""
+
+import errno
+import socket
+import threading
+
+import pytest
+
+from perchtest import RawClient, respond, wait_for
+from perchtest.browser import SCRIPT
+
+UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
+SWITCH = (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+          b"Upgrade: websocket\r\n\r\n")
+EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\n\r\n"
+
+
+# -- an endpoint that takes nothing ---------------------------------------------
+
+def test_answer_though_the_rest_of_the_request_is_not_taken(backends, scene):
+    """Its connection isn't used again: the rest would be the next request."""
+    backend = backends("one")
+    here = scene({"web": backend})
+
+    def answer_early(connection):
+        connection.read_head()
+        connection.reader.read_exactly(3)
+        here.block(backend.port)
+        client.send("def")
+        here.wait_failed()
+        connection.send_response(b"early")
+        connection.wait_closed()
+    backend.play(answer_early, respond(b"next"))
+    with here.client() as client:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Content-Length: 6\r\n\r\nabc")
+        assert client.read_response("POST").body == b"early"
+        here.failing.disarm()
+        assert client.request().body == b"next"
+    assert len(backend.connections) == 2
+
+
+def test_end_of_a_tunnel_behind_what_is_not_taken_yet(backends, scene):
+    """The endpoint has ended its side, the client follows; the tunnel ends
+    when the client's last byte has been taken."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    got = []
+
+    def script(connection):
+        connection.read_request()
+        connection.send(SWITCH)
+        connection.half_close()
+        got.append(connection.wait_closed())
+    backend.play(script)
+    with here.client() as client:
+        assert client.request(fields=UPGRADE).status == 101
+        client.expect_close()
+        here.block(backend.port)
+        client.send("the last words")
+        here.wait_failed()
+        client.half_close()
+        here.settle()
+        here.failing.disarm()
+        wait_for("the end", lambda: got)
+    assert got == [b"the last words"]
+    here.perch.admin.wait_metric("perch_tunnels", 0)
+
+
+def test_body_that_comes_while_its_connection_is_made(scene, backends):
+    backend = backends("one")
+    backend.play(respond(lambda r: r.body))
+    here = scene({"web": backend})
+    with here.client() as other, here.client() as client:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Content-Length: 6\r\n\r\n")
+        with here.failing.paused(other, here.perch):
+            client.send("abc")
+        client.send("def")
+        assert client.read_response("POST").body == b"abcdef"
+
+
+@pytest.mark.parametrize("has_answered", [False, True])
+def test_reset_by_an_endpoint_that_took_nothing_more(
+        start, backends, has_answered):
+    backend = backends("one", receive_buffer=4096)
+    go = threading.Event()
+    part = b"x" * 65536
+
+    def script(connection):
+        connection.read_head()
+        if has_answered:
+            connection.send(b"HTTP/1.1 200 OK\r\n\r\n")
+            connection.socket.settimeout(1)
+            try:
+                while True:  # until perch doesn't read any more
+                    connection.socket.sendall(part)
+            except TimeoutError:
+                pass
+        connection.wait(go)
+        connection.reset()
+        has_reset.set()
+
+    has_reset = threading.Event()
+    backend.play(script, respond(b"next"))
+    perch = start({"web": backend})
+    with RawClient(perch.port, receive_buffer=4096) as client:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Content-Length: 1000000000\r\n\r\n")
+        client.send_until_stuck()
+        go.set()
+        assert has_reset.wait(20)
+        if has_answered:
+            client.expect_truncated("POST")
+        else:
+            assert client.read_response("POST").status == 502
+    with RawClient(perch.port) as client:
+        assert client.request().body == b"next"
+
+
+def test_answer_of_one_who_reset_before_the_last_of_the_request(
+        backends, scene):
+    """The send fails, and the answer is there all the same."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    may_answer = threading.Event()
+    has_reset = threading.Event()
+
+    def script(connection):
+        connection.read_head()
+        connection.wait(may_answer)
+        connection.send_response(b"enough")
+        connection.reset()
+        has_reset.set()
+    backend.play(script, respond(b"next"))
+    with here.client() as client, here.client() as other:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Content-Length: 6\r\n\r\nabc")
+        backend.wait_heads(1)
+        with here.failing.paused(other, here.perch):
+            client.send("def")
+            may_answer.set()
+            assert has_reset.wait(20)
+        assert client.read_response("POST").body == b"enough"
+    assert here.is_served()
+
+
+def test_missing_said_by_one_who_did_not_take_the_request(backends, scene):
+    """It can't be left alone with its answer while another version is asked:
+    there is more to send, and that may fail."""
+    v2 = backends("v2")
+    go = threading.Event()
+    v2.play(lambda c: (c.read_request(), c.wait(go), c.send_response()))
+    with socket.socket() as v1:
+        v1.bind(("127.0.0.1", 0))
+        v1.listen()
+        port = v1.getsockname()[1]
+        here = scene({"web": {
+            "versions": {"v1": "127.0.0.1:%d" % port, "v2": v2},
+            "stable": "v1"}})
+        here.perch.admin.release("web", "v2", 0)
+        here.block(port)
+        with here.client() as client:
+            client.send_request(target="/a.js", fields=SCRIPT)
+            connection, _ = v1.accept()
+            here.wait_failed()
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\n"
+                               b"Content-Length: 2\r\n\r\n")
+            wait_for("the head to be looked at", lambda: v2.heads or
+                     not client.is_quiet(0.01))
+            here.failing.change_error(errno.ECONNRESET)
+            here.settle()
+            here.failing.disarm()
+            go.set()
+            assert client.reader.read_response_head().status == 404
+            client.expect_close()
+            connection.close()
+        here.settle()
+
+
+# -- a client that takes nothing --------------------------------------------------
+
+def test_close_behind_an_answer_that_is_not_taken_yet(backends, scene):
+    """What the client sends behind its last request is of no interest."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    with here.client() as client:
+        here.block(here.perch.port)
+        client.send_request(fields=[("Connection", "close")])
+        here.wait_failed()
+        client.send("GET /more HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert client.is_quiet(0.1)
+        here.failing.disarm()
+        assert client.read_response().body == b"one"
+        client.expect_close()
+    assert [r.target for r in backend.heads] == ["/"]
+
+
+def test_drain_while_an_answer_is_not_taken_yet(backends, scene):
+    """The connection ends when it has been."""
+    here = scene({"web": backends("one")})
+    with here.client() as client:
+        here.block(here.perch.port)
+        client.send_request()
+        here.wait_failed()
+        for holder in here.holders:
+            holder.close()
+        here.perch.send_signal(3)
+        wait_for("/readyz to say no",
+                 lambda: not here.perch.admin.is_ready())
+        here.failing.disarm()
+        assert client.read_response().body == b"one"
+        client.expect_close()
+    assert here.perch.wait() == 0
+
+
+def test_hints_that_are_not_taken_while_the_body_is_awaited(backends, scene):
+    """The endpoint has no deadline then: it is the client that is waited
+    for."""
+    backend = backends("one")
+    here = scene({"web": backend})
+
+    def script(connection):
+        connection.read_head()
+        here.block(here.perch.port)
+        connection.send(EARLY_HINTS)
+        connection.reader.read_exactly(6)
+        connection.send_response(b"whole")
+    backend.play(script)
+    with here.client() as client:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Content-Length: 6\r\n\r\nabc")
+        here.wait_failed()
+        here.failing.disarm()
+        assert client.reader.read_response_head().status == 103
+        client.send("def")
+        assert client.read_response("POST").body == b"whole"
+
+
+def test_hints_that_are_not_taken_while_another_version_is_awaited(
+        backends, scene):
+    """The client takes them when there is no connection to any endpoint."""
+    v1, v2 = backends("v1", "v2")
+    here = scene({"web": {"versions": {"v1": v1, "v2": v2}, "stable": "v1",
+                          "limits": {"endpoint_connections": 1}}})
+    here.perch.admin.release("web", "v2", 0)
+    go = threading.Event()
+
+    def missing(connection):
+        connection.read_request()
+        here.block(here.perch.port)
+        connection.send(EARLY_HINTS + b"HTTP/1.1 404 Not Found\r\n"
+                        b"Content-Length: 0\r\n\r\n")
+    v1.play(missing)
+    v2.play(lambda c: (c.read_request(), c.wait(go),
+                       c.send_response(b"first")), respond(b"found"))
+    with here.client() as busy, here.client() as client:
+        busy.send_request(fields=dict(SCRIPT, **{"X-Perch-Version": "v2"}))
+        v2.wait_heads(1)
+        client.send_request(fields=SCRIPT)
+        here.wait_failed()
+        here.failing.disarm()
+        assert client.reader.read_response_head().status == 103
+        go.set()
+        assert busy.read_response().body == b"first"
+        assert client.read_response().body == b"found"
+
+
+# -- at once ------------------------------------------------------------------------
+
+def test_request_that_comes_just_before_the_drain_is_served(backends, scene):
+    here = scene({"web": backends("one")})
+    with here.client() as client, here.client() as other:
+        assert client.request().status == 200
+        with here.failing.paused(other, here.perch):
+            here.perch.send_signal(3)
+            wait_for("/readyz to say no",
+                     lambda: not here.perch.admin.is_ready())
+            client.send_request()
+        answer = client.read_response()
+        assert answer.body == b"one"
+        assert answer.list("Connection") == ["close"]
+        for one in here.holders + [other]:
+            one.close()
+    assert here.perch.wait() == 0
+
+
+def test_two_connections_get_free_at_once(backends, scene):
+    """Both who wait are served, in order."""
+    backend = backends("one")
+    here = scene({"web": backend}, limits={"endpoint_connections": 2})
+    go = threading.Event()
+    backend.play(*[lambda c: (c.read_request(), c.wait(go),
+                              c.send_response(b"first"))] * 2,
+                 respond(b"next"))
+    clients = [here.client() for _ in range(4)]
+    with here.client() as other:
+        for i, client in enumerate(clients):
+            client.send_request()
+            if i < 2:
+                backend.wait_heads(i + 1)
+            else:
+                assert client.is_quiet(0.1)
+        with here.failing.paused(other, here.perch):
+            go.set()
+            wait_for("both answers", lambda: len(backend.requests) == 2)
+            assert clients[0].is_quiet(0.1)
+        assert [c.read_response().body for c in clients] == [
+            b"first", b"first", b"next", b"next"]
+    for client in clients:
+        client.close()
