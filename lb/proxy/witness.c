@@ -329,6 +329,8 @@ witness_trailers(struct exchange *exchange, struct slice trailers)
 			line.len = (size_t)(end - trailers.ptr);
 		trailers.ptr += line.len + (end != NULL);
 		trailers.len -= line.len + (end != NULL);
+		if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+			line.len--;
 		if (line.len <= name.len ||
 			!slice_equal_nocase(
 				(struct slice){line.ptr, name.len}, name))

@@ -46,4 +46,5 @@ EXTRA_DIST += \
 	tests/wire/test_timeouts.py \
 	tests/wire/test_tunnel.py \
 	tests/wire/test_until_close.py \
-	tests/wire/test_upstream.py
+	tests/wire/test_upstream.py \
+	tests/wire/test_witness.py
