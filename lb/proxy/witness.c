@@ -302,10 +302,7 @@ witness_response(struct exchange *exchange, const struct message *response)
 void
 witness_failure(struct exchange *exchange, enum meter_error error)
 {
-	/* A connection that the endpoint had closed when the request came is no
-	 * failure of the version: it is asked on another one. */
-	if (!is_witness(exchange) || exchange->has_answered ||
-		exchange->is_stale_failure)
+	if (!is_witness(exchange) || exchange->has_answered)
 		return;
 	if (error == METER_ERROR_CLIENT_ABORT || error == METER_ERROR_REQUEST)
 		witness_renounce(exchange);

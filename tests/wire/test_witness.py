@@ -121,6 +121,19 @@ def test_outcome(start, backends, fields, script, hurt, budget):
     assert site.hurt() == hurt
 
 
+@pytest.mark.parametrize("script", [_broken, _reset, _hang],
+                         ids=["500", "reset", "hang"])
+def test_shielded_on_a_connection_that_was_used_before(
+        start, backends, script):
+    """Its failure may look as if it had only been kept too long."""
+    site = Site(start, backends, timeouts={"response": "100ms"})
+    site.v2.play(respond(b"first"), script)
+    assert site.ask(FETCH) == 200
+    assert site.ask(FETCH) == 200
+    assert site.v2.connections[0].count == 2
+    assert site.hurt() == BY_ERROR
+
+
 def test_connection_that_was_kept_too_long_hurts_nobody(start, backends):
     site = Site(start, backends)
     site.v2.play(respond(b"first"), _close, respond(b"fresh"))
