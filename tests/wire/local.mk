@@ -2,6 +2,7 @@
 EXTRA_DIST += \
 	tests/release/conftest.py \
 	tests/release/crowd.py \
+	tests/release/rollout.py \
 	tests/release/spa.py \
 	tests/release/test_crowd.py \
 	tests/wire/conftest.py \
