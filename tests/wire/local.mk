@@ -5,6 +5,8 @@ EXTRA_DIST += \
 	tests/release/rollout.py \
 	tests/release/spa.py \
 	tests/release/test_crowd.py \
+	tests/release/test_rollback.py \
+	tests/release/test_rollout.py \
 	tests/wire/conftest.py \
 	tests/wire/failing.c \
 	tests/wire/perchtest/__init__.py \
