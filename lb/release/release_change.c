@@ -1,5 +1,6 @@
 #include "release/release_change.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -53,17 +54,19 @@ release_unit_is_running(const struct release_unit *unit)
 }
 
 void
-release_set_standing(struct release_version *version, enum release_standing standing,
-	uint64_t until_wall_ns)
+release_set_standing(struct release_version *version,
+	enum release_standing standing, uint64_t until_wall_ns)
 {
+	/* Versions of records are never taken from their release. */
+	assert(version != NULL);
 	version->until_wall_ns = until_wall_ns;
 	atomic_store_explicit(
 		&version->standing, (uint8_t)standing, memory_order_release);
 }
 
 void
-release_publish_record(struct release *release, uint32_t generation, uint64_t seed,
-	const struct release_version *stable,
+release_publish_record(struct release *release, uint32_t generation,
+	uint64_t seed, const struct release_version *stable,
 	const struct release_version *candidate)
 {
 	struct release_record *record = memory_zalloc(sizeof(*record));
@@ -98,13 +101,15 @@ chosen_version(const struct release *release,
 {
 	for (size_t i = 0; i < n_choices; i++)
 		if (choices[i].release == release)
-			return release_find_version(release, choices[i].candidate);
+			return release_find_version(
+				release, choices[i].candidate);
 	return NULL;
 }
 
 void
-release_change_begin(struct release_unit *unit, const struct release_choice *choices,
-	size_t n_choices, uint16_t share_bp, uint64_t seed)
+release_change_begin(struct release_unit *unit,
+	const struct release_choice *choices, size_t n_choices,
+	uint16_t share_bp, uint64_t seed)
 {
 	uint32_t generation = ++*unit->last_generation;
 	struct release_version *candidate;
@@ -112,16 +117,19 @@ release_change_begin(struct release_unit *unit, const struct release_choice *cho
 
 	for (member = unit->members; member != NULL;
 		member = member->next_member)
-		release_publish_record(member, generation, seed, release_look(member).stable,
+		release_publish_record(member, generation, seed,
+			release_look(member).stable,
 			chosen_version(member, choices, n_choices));
-	release_publish_cell(unit, (struct release_cell){.generation = generation,
-				   .share_bp = share_bp,
-				   .state = RELEASE_RUNNING});
+	release_publish_cell(
+		unit, (struct release_cell){.generation = generation,
+			      .share_bp = share_bp,
+			      .state = RELEASE_RUNNING});
 	for (member = unit->members; member != NULL;
 		member = member->next_member) {
 		candidate = chosen_version(member, choices, n_choices);
 		if (candidate != NULL)
-			release_set_standing(candidate, STANDING_ASSETS_ONLY, 0);
+			release_set_standing(
+				candidate, STANDING_ASSETS_ONLY, 0);
 	}
 }
 
@@ -131,15 +139,17 @@ release_change_roll_back(struct release_unit *unit, uint64_t now_wall_ns)
 	struct release_cell cell = release_unit_cell(unit);
 	struct release *member;
 
-	release_publish_cell(unit, (struct release_cell){.generation = cell.generation,
-				   .state = RELEASE_NONE});
+	release_publish_cell(
+		unit, (struct release_cell){.generation = cell.generation,
+			      .state = RELEASE_NONE});
 	for (member = unit->members; member != NULL;
 		member = member->next_member) {
 		const struct release_version *candidate =
 			release_read(member, &cell)->candidate;
 
 		if (candidate != NULL)
-			release_set_standing(release_find_version(member, candidate->name),
+			release_set_standing(
+				release_find_version(member, candidate->name),
 				STANDING_ASSETS_ONLY,
 				now_wall_ns + member->rescue_for_ns);
 	}
@@ -155,7 +165,8 @@ replace_stable(struct release *release, struct release_version *stable,
 
 	release_set_standing(
 		now.stable, STANDING_DRAINING, now_wall_ns + release->drain_ns);
-	release_publish_record(release, generation, now.record->seed, stable, NULL);
+	release_publish_record(
+		release, generation, now.record->seed, stable, NULL);
 }
 
 void
@@ -173,14 +184,16 @@ release_change_promote(struct release_unit *unit, uint64_t now_wall_ns)
 			replace_stable(
 				member, candidate, generation, now_wall_ns);
 	}
-	release_publish_cell(unit, (struct release_cell){.generation = generation,
-				   .state = RELEASE_NONE});
+	release_publish_cell(
+		unit, (struct release_cell){
+			      .generation = generation, .state = RELEASE_NONE});
 	for (member = unit->members; member != NULL;
 		member = member->next_member) {
 		newest = atomic_load_explicit(
 			&member->record, memory_order_relaxed);
 		if (newest->generation == generation)
-			release_set_standing(release_find_version(member, newest->stable->name),
+			release_set_standing(release_find_version(member,
+						     newest->stable->name),
 				STANDING_IDLE, 0);
 	}
 }
@@ -197,7 +210,8 @@ release_change_stable(struct release *release, struct release_version *stable,
 		release_change_roll_back(unit, now_wall_ns);
 	generation = ++*unit->last_generation;
 	replace_stable(release, stable, generation, now_wall_ns);
-	release_publish_cell(unit, (struct release_cell){.generation = generation,
-				   .state = RELEASE_NONE});
+	release_publish_cell(
+		unit, (struct release_cell){
+			      .generation = generation, .state = RELEASE_NONE});
 	release_set_standing(stable, STANDING_IDLE, 0);
 }
