@@ -154,9 +154,10 @@ start_release(struct judge *judge, uint16_t share_bp)
 }
 
 static void
-begin_step(struct judge *judge, uint16_t share_bp)
+begin_step(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 {
 	evidence_begin_step(&judge->evidence, share_bp);
+	judge->step_ns = now_ns;
 	judge->window = judge->evidence.window;
 }
 
@@ -178,7 +179,7 @@ put_share(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 			log_error("release of %s: %s", unit->name,
 				error.message);
 	}
-	begin_step(judge, share_bp);
+	begin_step(judge, share_bp, now_ns);
 }
 
 static void
@@ -334,6 +335,8 @@ carry_out(struct judge *judge, const struct plan_output *out,
 	json_t *told = NULL;
 
 	act(judge, out, now_ns);
+	judge->n_promoted += out->act == PLAN_ACT_PROMOTE;
+	judge->n_rolled_back += out->act == PLAN_ACT_ROLLBACK;
 	if (out->has_event)
 		told = judge_json_event(judge, event, before_bp);
 	/* The record may bring the next turn at once: told is of this one. */
@@ -680,7 +683,7 @@ go_on(struct judge *judge, struct plan_output *out, bool was_running,
 		return;
 	if (was_running) {
 		start_counting(judge, cell.generation, cell.epoch);
-		begin_step(judge, cell.share_bp);
+		begin_step(judge, cell.share_bp, now_ns);
 	}
 	if (!was_running || cell.share_bp != judge->plan.share_bp)
 		put_share(judge, judge->plan.share_bp, now_ns);
