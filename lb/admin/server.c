@@ -213,6 +213,7 @@ answer_metrics(struct door *door, struct evhttp_request *req)
 	struct metrics_source source = {
 		.snapshot = control_snapshot(control),
 		.registry = control_registry(control),
+		.releases = control_releases(control),
 		.reloads = control_reloads(control),
 		.webhooks = events_counts(door->admin->events),
 		.started_wall_ns = control_started_ns(control),
