@@ -235,6 +235,8 @@ answer_api(struct door *door, struct evhttp_request *req, struct slice path)
 {
 	struct evbuffer *body = evhttp_request_get_input_buffer(req);
 	struct api_request request = {.path = path,
+		.query = evhttp_uri_get_query(
+			evhttp_request_get_evhttp_uri(req)),
 		.out = evhttp_request_get_output_buffer(req),
 		.deliver = deliver_later,
 		.arg = req};
