@@ -8,7 +8,7 @@ Nothing here sleeps to wait for something: it waits for the thing itself, for
 up to PATIENCE seconds, so that a slow machine is slow and not wrong.
 """
 
-from .admin import Admin, Metrics
+from .admin import LEAST_SHARE, Admin, Metrics
 from .backend import Connection, PeerClosed, ScriptedBackend, Void, respond
 from .browser import Browser
 from .client import RawClient
@@ -18,8 +18,8 @@ from .perch import Perch, free_port
 from .wait import PATIENCE, wait_for
 
 __all__ = [
-    "Admin", "Browser", "Connection", "Load", "Message", "Metrics",
-    "PATIENCE", "PeerClosed", "Perch", "ProtocolError", "RawClient",
-    "ScriptedBackend", "Truncated", "Void", "free_port", "respond",
-    "wait_for",
+    "Admin", "Browser", "Connection", "LEAST_SHARE", "Load", "Message",
+    "Metrics", "PATIENCE", "PeerClosed", "Perch", "ProtocolError",
+    "RawClient", "ScriptedBackend", "Truncated", "Void", "free_port",
+    "respond", "wait_for",
 ]

@@ -8,6 +8,11 @@ import socket
 from .wait import PATIENCE, wait_for
 
 
+# The least share, in percent, that a candidate can have: one bucket of 10,000.
+# Who has drawn v1 at it stays on v1 whenever it is set again.
+LEAST_SHARE = 0.01
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=PATIENCE)
