@@ -247,6 +247,7 @@ struct written {
 	unsigned run;
 	uint64_t seq;
 	enum plan_act act; /* that has been done already */
+	bool is_in_force;  /* it awaited no record */
 	judge_ack_fn *ack;
 	void *arg;
 };
@@ -279,12 +280,15 @@ on_written(bool is_on_disk, const char *why, void *arg)
 	} else if (!is_on_disk && is_mine && written->ack != NULL) {
 		plan_cancel(&judge->plan, written->seq);
 	}
-	snprintf(text, sizeof(text),
-		written->act == PLAN_ACT_ROLLBACK
-			? "rolled back, but that would not survive a restart: "
-			  "%s"
-			: "not done, as it can't be written down: %s",
-		why);
+	if (written->act == PLAN_ACT_ROLLBACK || written->is_in_force)
+		snprintf(text, sizeof(text),
+			"%s, but that would not survive a restart: %s",
+			written->act == PLAN_ACT_ROLLBACK ? "rolled back"
+							  : "in force",
+			why);
+	else
+		snprintf(text, sizeof(text),
+			"not done, as it can't be written down: %s", why);
 	if (is_on_disk)
 		acknowledge(written, JUDGE_DONE, "");
 	else
@@ -303,6 +307,7 @@ write_record(struct judge *judge, const struct plan_output *out,
 	written->run = judge->run;
 	written->seq = out->record.seq;
 	written->act = out->act;
+	written->is_in_force = judge->plan.pending.act == PLAN_ACT_NONE;
 	if (word != NULL) {
 		written->ack = word->ack;
 		written->arg = word->arg;
