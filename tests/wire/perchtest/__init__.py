@@ -1,6 +1,7 @@
 """perchtest: what the wire tests are written with.
 
 Perch           the daemon under test, started on a configuration of one's own
+Terminal        perchctl with a person before it
 ScriptedBackend a backend that does exactly what its script says, byte by byte
 RawClient       a client that sends exactly the bytes it is given
 
@@ -15,11 +16,12 @@ from .client import RawClient
 from .http1 import Message, ProtocolError, Truncated
 from .load import Load
 from .perch import Perch, free_port
+from .terminal import Terminal
 from .wait import PATIENCE, wait_for
 
 __all__ = [
     "Admin", "Browser", "Connection", "LEAST_SHARE", "Load", "Message",
     "Metrics", "PATIENCE", "PeerClosed", "Perch", "ProtocolError",
-    "RawClient", "ScriptedBackend", "Truncated", "Void", "free_port",
-    "respond", "wait_for",
+    "RawClient", "ScriptedBackend", "Terminal", "Truncated", "Void",
+    "free_port", "respond", "wait_for",
 ]

@@ -83,6 +83,15 @@ class Admin:
         return self.do("/api/v1/services/%s/share" % service,
                        {"share": share})
 
+    def history(self, unit, **query):
+        query = "&".join("%s=%s" % item for item in query.items())
+        return self.get_json("/api/v1/services/%s/history?%s"
+                             % (unit, query))["history"]
+
+    def word(self, unit, word, **body):
+        """(status, the answer)"""
+        return self.post("/api/v1/services/%s/%s" % (unit, word), body)
+
     def promote(self, service):
         return self.do("/api/v1/services/%s/promote" % service, {})
 
