@@ -257,3 +257,46 @@ class Rollout:
         return [event for event in found
                 if name is None or event["event"] == name]
 
+
+# -- how soon a word is obeyed ------------------------------------------------
+
+# Connections go to workers by a hash of theirs: that so many are all one
+# worker's has a chance of 2 in 65,536.
+CONNECTIONS = 16
+
+
+def _reaction(records, said):
+    """The seconds until each connection has an answer of v2 to what was sent
+    after that, and how late the herd was about then."""
+    near = [r for r in records if said - 0.05 < r.sent < said + 0.2]
+    first = {}
+    for record in near:
+        if record.version == "v2" and record.sent >= said:
+            first.setdefault(record.connection, record.end - said)
+    assert len(first) == CONNECTIONS
+    return max(first.values()), max(r.sent - r.due for r in near)
+
+
+def change_shares(count, **perch):
+    """How soon the share is raised from next to nothing to 100 %, so many
+    times: (seconds, lateness) of each."""
+    v1, v2 = Version("v1"), Version("v2")
+    said = []
+
+    def wait_more(version):
+        more = version.report()["requests"] + 500
+        wait_for("traffic", lambda: version.report()["requests"] > more)
+
+    with Rollout({"web": [v1, v2]}, herd={
+            "visit": "n/", "rate": 2500, "new": 0, "clients": 4000,
+            "connections": CONNECTIONS, "most": CONNECTIONS},
+            **perch) as rollout:
+        rollout.release("web", "v2", share=0.01)
+        for _ in range(count):
+            rollout.say("web", "share", share=0.01)
+            wait_more(v1)
+            said.append(time.monotonic())
+            rollout.say("web", "share", share=100)
+            wait_more(v2)
+        records = rollout.end()
+    return [_reaction(records, at) for at in said]

@@ -77,8 +77,7 @@ def test_what_no_shield_can_mend(order, why, herd):
         rollout.release("web", "v2", share=SHARE)
         assert_rolled_back(rollout, "web", why)
         records = rollout.end()
-        assert 0 < len(records.hurt()) < 0.1 * len(
-            {record.client for record in records})
+        assert 0 < len(records.hurt()) < 100
         # Those of v2's own clients, and none after it had ended.
         assert {r.version for r in records.failures()} <= {"v2", "-"}
 
