@@ -39,6 +39,14 @@ enum family {
 	SHARE,
 	STABLE,
 	RUNNING,
+	RELEASE_STATE,
+	RELEASE_SHARE,
+	RELEASE_SCORE,
+	RELEASE_EVIDENCE,
+	RELEASE_CLIENTS,
+	RELEASE_HURT,
+	RELEASES,
+	JOURNAL_FAILING,
 	N_FAMILIES,
 };
 
@@ -110,6 +118,22 @@ static const struct exposition_about about[N_FAMILIES] = {
 		"Always 1; a service's stable version is in the label."},
 	[RUNNING] = {"perch_release_running", GAUGE,
 		"1 while a release of the service runs."},
+	[RELEASE_STATE] = {"perch_release_state", GAUGE,
+		"1 for the state of the unit's release, 0 for the others."},
+	[RELEASE_SHARE] = {"perch_release_share", GAUGE,
+		"Share of the clients that the candidate has, from 0 to 1."},
+	[RELEASE_SCORE] = {"perch_release_score", GAUGE,
+		"100: no evidence of harm; 0: rolled back."},
+	[RELEASE_EVIDENCE] = {"perch_release_evidence", GAUGE,
+		"Evidence of harm by signal; 1/false_rollback rolls back."},
+	[RELEASE_CLIENTS] = {"perch_release_clients", GAUGE,
+		"Clients seen in the release's step, by side."},
+	[RELEASE_HURT] = {"perch_release_hurt_clients", GAUGE,
+		"Clients hurt in the release's step, by signal and side."},
+	[RELEASES] = {"perch_releases_total", COUNTER,
+		"Releases that ended, by outcome."},
+	[JOURNAL_FAILING] = {"perch_journal_failing", GAUGE,
+		"1 while the journal in state_dir can't be written."},
 };
 
 struct writer {
@@ -373,6 +397,83 @@ add_service(struct writer *writer, const struct snapshot_service *service)
 	forget(writer, mark);
 }
 
+/* --- releases -------------------------------------------------------------- */
+
+static void
+add_signal(struct writer *writer, const struct judge *judge, unsigned index)
+{
+	const struct evidence *evidence = &judge->evidence;
+	const struct evidence_signal *signal = &evidence->signals[index];
+	char name[EVIDENCE_NAME_MAX + 16];
+	size_t mark = remember(writer);
+
+	if (!signal->is_on)
+		return;
+	evidence_signal_name(evidence, index, name, sizeof(name));
+	exposition_label(&writer->labels, "signal", slice_from_string(name));
+	exposition_double(&writer->families[RELEASE_EVIDENCE],
+		text_slice(&writer->labels),
+		evidence_signal_e(evidence, index));
+	add_labelled(writer, RELEASE_HURT, "side", "stable", signal->stable.x);
+	add_labelled(
+		writer, RELEASE_HURT, "side", "candidate", signal->candidate.x);
+	forget(writer, mark);
+}
+
+static void
+add_evidence(struct writer *writer, const struct judge *judge)
+{
+	struct evidence_summary summary;
+
+	evidence_summarize(&judge->evidence, &summary);
+	exposition_double(&writer->families[RELEASE_SCORE],
+		text_slice(&writer->labels), summary.score);
+	add_labelled(writer, RELEASE_CLIENTS, "side", "stable",
+		judge->totals.stable_clients);
+	add_labelled(writer, RELEASE_CLIENTS, "side", "candidate",
+		judge->totals.candidate_clients);
+	for (unsigned i = 0; i < EVIDENCE_SIGNALS; i++)
+		add_signal(writer, judge, i);
+}
+
+static void
+add_judge(struct writer *writer, const struct judge *judge)
+{
+	const struct plan *plan = &judge->plan;
+	struct release_cell cell = release_unit_cell(&judge->unit->release);
+	unsigned share_bp = cell.state == RELEASE_RUNNING ? cell.share_bp : 0;
+
+	text_clear(&writer->labels);
+	exposition_label(&writer->labels, "unit",
+		slice_from_string(judge->unit->release.name));
+	for (unsigned i = PLAN_IDLE; i <= PLAN_ROLLED_BACK; i++)
+		add_labelled(writer, RELEASE_STATE, "state",
+			plan_state_name((enum plan_state)i),
+			plan->state == (enum plan_state)i);
+	exposition_double(&writer->families[RELEASE_SHARE],
+		text_slice(&writer->labels),
+		(double)share_bp / RELEASE_SHARE_FULL);
+	add_labelled(
+		writer, RELEASES, "outcome", "promoted", judge->n_promoted);
+	add_labelled(writer, RELEASES, "outcome", "rolled_back",
+		judge->n_rolled_back);
+	if (plan_is_active(plan))
+		add_evidence(writer, judge);
+}
+
+static void
+add_releases(struct writer *writer)
+{
+	const struct releases *releases = writer->source->releases;
+	const struct judge *judge;
+
+	for (judge = releases->judges; judge != NULL; judge = judge->next)
+		add_judge(writer, judge);
+	text_clear(&writer->labels);
+	if (releases->journal != NULL)
+		add_u64(writer, JOURNAL_FAILING, releases->is_journal_failing);
+}
+
 void
 metrics_write(const struct metrics_source *source, struct evbuffer *out)
 {
@@ -384,6 +485,7 @@ metrics_write(const struct metrics_source *source, struct evbuffer *out)
 	add_process(&writer);
 	for (size_t i = 0; i < snapshot->n_services; i++)
 		add_service(&writer, &snapshot->services[i]);
+	add_releases(&writer);
 	exposition_finish(writer.families, N_FAMILIES, out);
 	text_free(&writer.labels);
 }

@@ -68,6 +68,16 @@ percent_from_number(double percent, uint16_t *share_bp, struct error *error)
 	return true;
 }
 
+bool
+percent_check_share(uint16_t share_bp, struct error *error)
+{
+	if (share_bp > 0)
+		return true;
+	error_set(error, "a candidate's share is above 0 %%: roll back to take "
+			 "it all back, or pause to go no further");
+	return false;
+}
+
 size_t
 percent_format(uint16_t share_bp, char out[PERCENT_TEXT_SIZE])
 {

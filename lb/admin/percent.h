@@ -26,6 +26,11 @@ bool percent_parse(const char *text, uint16_t *share_bp, struct error *error)
 bool percent_from_number(double percent, uint16_t *share_bp,
 	struct error *error) __attribute__((warn_unused_result));
 
+/* What a candidate can be given: more than nothing. False, and error says what
+ * to do instead. */
+bool percent_check_share(uint16_t share_bp, struct error *error)
+	__attribute__((warn_unused_result));
+
 /* "30", "0.5", "12.34"; share_bp up to UINT16_MAX. Returns the length. */
 size_t percent_format(uint16_t share_bp, char out[PERCENT_TEXT_SIZE]);
 

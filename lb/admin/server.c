@@ -213,6 +213,7 @@ answer_metrics(struct door *door, struct evhttp_request *req)
 	struct metrics_source source = {
 		.snapshot = control_snapshot(control),
 		.registry = control_registry(control),
+		.releases = control_releases(control),
 		.reloads = control_reloads(control),
 		.webhooks = events_counts(door->admin->events),
 		.started_wall_ns = control_started_ns(control),
@@ -234,6 +235,8 @@ answer_api(struct door *door, struct evhttp_request *req, struct slice path)
 {
 	struct evbuffer *body = evhttp_request_get_input_buffer(req);
 	struct api_request request = {.path = path,
+		.query = evhttp_uri_get_query(
+			evhttp_request_get_evhttp_uri(req)),
 		.out = evhttp_request_get_output_buffer(req),
 		.deliver = deliver_later,
 		.arg = req};

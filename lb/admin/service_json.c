@@ -1,13 +1,11 @@
 #include "admin/service_json.h"
 
-#include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
+#include "admin/unit_json.h"
 #include "admin/view.h"
 #include "base/clock.h"
-#include "proxy/judge_json.h"
 
 /* Shorter windows say nothing about a rate. */
 #define WINDOW_MIN_S 0.1
@@ -229,42 +227,6 @@ versions_json(const struct service_source *source,
 	return array;
 }
 
-static json_t *
-release_json(const struct service_source *source,
-	const struct snapshot_service *service,
-	const struct view_release *release)
-{
-	struct registry_unit *unit = registry_unit_of(service->registry);
-	const struct judge *judge =
-		releases_find_judge(source->releases, unit);
-	bool is_running = view_is_running(release);
-	const char *candidate = NULL;
-	char seed[17];
-	json_t *object;
-
-	if (is_running)
-		candidate = release->record->candidate->name;
-	/* As text: JSON's numbers don't hold 64 bits everywhere. */
-	snprintf(seed, sizeof(seed), "%016" PRIx64, release->record->seed);
-	object = json_pack("{s:b, s:s?, s:o, s:o, s:i, s:s, s:s}", "running",
-		is_running, "candidate", candidate, "share",
-		percent(is_running ? (double)release->cell.share_bp /
-					     RELEASE_SHARE_FULL
-				   : 0),
-		"generation", count(release->cell.generation), "epoch",
-		(int)release->cell.epoch, "seed", seed, "unit",
-		unit->release.name);
-	if (judge != NULL) {
-		json_t *judged = judge_json_release(judge, source->now_ns);
-
-		json_object_update(object, judged);
-		json_decref(judged);
-	} else {
-		json_object_set_new(object, "state", json_string("idle"));
-	}
-	return object;
-}
-
 static const char *
 policy_name(enum config_policy policy)
 {
@@ -300,7 +262,10 @@ service_json(const struct service_source *source,
 		strings(config->match.hosts, config->match.n_hosts), "paths",
 		strings(config->match.paths, config->match.n_paths), "policy",
 		policy_name(config->balance.policy), "stable",
-		release.record->stable->name, "release", release_json(source, service, &release),
+		release.record->stable->name, "release",
+		unit_json_release(source->releases,
+			registry_unit_of(service->registry), service,
+			source->now_ns),
 		"window_s",
 		round(stats_window_s(source->stats, source->now_ns) * 10) / 10,
 		"requests", count(totals.requests), "rate",

@@ -154,9 +154,10 @@ start_release(struct judge *judge, uint16_t share_bp)
 }
 
 static void
-begin_step(struct judge *judge, uint16_t share_bp)
+begin_step(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 {
 	evidence_begin_step(&judge->evidence, share_bp);
+	judge->step_ns = now_ns;
 	judge->window = judge->evidence.window;
 }
 
@@ -178,7 +179,7 @@ put_share(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 			log_error("release of %s: %s", unit->name,
 				error.message);
 	}
-	begin_step(judge, share_bp);
+	begin_step(judge, share_bp, now_ns);
 }
 
 static void
@@ -246,6 +247,7 @@ struct written {
 	unsigned run;
 	uint64_t seq;
 	enum plan_act act; /* that has been done already */
+	bool is_in_force;  /* it awaited no record */
 	judge_ack_fn *ack;
 	void *arg;
 };
@@ -278,12 +280,15 @@ on_written(bool is_on_disk, const char *why, void *arg)
 	} else if (!is_on_disk && is_mine && written->ack != NULL) {
 		plan_cancel(&judge->plan, written->seq);
 	}
-	snprintf(text, sizeof(text),
-		written->act == PLAN_ACT_ROLLBACK
-			? "rolled back, but that would not survive a restart: "
-			  "%s"
-			: "not done, as it can't be written down: %s",
-		why);
+	if (written->act == PLAN_ACT_ROLLBACK || written->is_in_force)
+		snprintf(text, sizeof(text),
+			"%s, but that would not survive a restart: %s",
+			written->act == PLAN_ACT_ROLLBACK ? "rolled back"
+							  : "in force",
+			why);
+	else
+		snprintf(text, sizeof(text),
+			"not done, as it can't be written down: %s", why);
 	if (is_on_disk)
 		acknowledge(written, JUDGE_DONE, "");
 	else
@@ -302,6 +307,7 @@ write_record(struct judge *judge, const struct plan_output *out,
 	written->run = judge->run;
 	written->seq = out->record.seq;
 	written->act = out->act;
+	written->is_in_force = judge->plan.pending.act == PLAN_ACT_NONE;
 	if (word != NULL) {
 		written->ack = word->ack;
 		written->arg = word->arg;
@@ -334,6 +340,8 @@ carry_out(struct judge *judge, const struct plan_output *out,
 	json_t *told = NULL;
 
 	act(judge, out, now_ns);
+	judge->n_promoted += out->act == PLAN_ACT_PROMOTE;
+	judge->n_rolled_back += out->act == PLAN_ACT_ROLLBACK;
 	if (out->has_event)
 		told = judge_json_event(judge, event, before_bp);
 	/* The record may bring the next turn at once: told is of this one. */
@@ -680,7 +688,7 @@ go_on(struct judge *judge, struct plan_output *out, bool was_running,
 		return;
 	if (was_running) {
 		start_counting(judge, cell.generation, cell.epoch);
-		begin_step(judge, cell.share_bp);
+		begin_step(judge, cell.share_bp, now_ns);
 	}
 	if (!was_running || cell.share_bp != judge->plan.share_bp)
 		put_share(judge, judge->plan.share_bp, now_ns);

@@ -65,6 +65,9 @@ struct judge {
 	unsigned window;     /* of the evidence, that the crowd was told */
 	struct crowd_totals totals;
 	uint64_t began_ns; /* monotonic */
+	uint64_t step_ns;  /* since when evidence adds up */
+	uint64_t n_promoted; /* releases, since perch started */
+	uint64_t n_rolled_back;
 	uint32_t untrusted; /* signals that people were told of */
 	/* Who the newest record goes back to. */
 	char who[JUDGE_TEXT_MAX + 1];

@@ -554,17 +554,33 @@ choose_sides(struct releases *releases, const struct releases_start *start,
 	return n;
 }
 
+const struct config_plan *
+releases_plan_of(
+	const struct releases *releases, const struct registry_unit *unit)
+{
+	const struct release *member;
+
+	/* A member may have gone from the config. */
+	for (member = unit->release.members; member != NULL;
+		member = member->next_member) {
+		const struct snapshot_service *service =
+			snapshot_find_service(releases->snapshot,
+				slice_from_string(member->service));
+
+		if (service != NULL)
+			return service->plan;
+	}
+	return NULL;
+}
+
 static const struct config_plan *
 plan_of(const struct releases *releases, const struct releases_start *start,
 	const struct registry_unit *unit, struct error *error)
 {
-	const struct snapshot_service *service =
-		snapshot_find_service(releases->snapshot,
-			slice_from_string(unit->release.members->service));
 	const struct config_plan *plan;
 
 	if (start->plan == NULL)
-		return service->plan;
+		return releases_plan_of(releases, unit);
 	plan = snapshot_find_plan(releases->snapshot, start->plan);
 	if (plan == NULL)
 		error_set(error, "no plan \"%s\"", start->plan);

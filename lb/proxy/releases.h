@@ -63,6 +63,10 @@ void releases_expire(struct releases *releases);
  * config in force has none. */
 struct registry_unit *releases_find_unit(
 	const struct releases *releases, const char *name);
+/* What its releases go by, unless they say otherwise; NULL if none of its
+ * services is in the config in force. */
+const struct config_plan *releases_plan_of(
+	const struct releases *releases, const struct registry_unit *unit);
 /* NULL if it was never released. */
 struct judge *releases_find_judge(
 	const struct releases *releases, const struct registry_unit *unit);

@@ -6,9 +6,11 @@
 #define PERCH_TESTS_ADMIN_WORLD_H
 
 #include <assert.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "proxy/registry.h"
+#include "proxy/releases.h"
 #include "proxy/snapshot.h"
 
 #define WORLD_WORKERS 2
@@ -22,7 +24,16 @@ struct world {
 	struct config_service config;
 	struct snapshot_service service;
 	struct snapshot snapshot;
+	struct releases releases; /* without a journal */
 };
+
+static inline struct snapshot_endpoint
+world_endpoint(struct registry_endpoint *endpoint)
+{
+	endpoint->address.any.sa_family = AF_INET;
+	return (struct snapshot_endpoint){
+		.registry = endpoint, .address = endpoint->address};
+}
 
 static inline void
 world_init(struct world *world)
@@ -32,20 +43,22 @@ world_init(struct world *world)
 		.stable = "v1", .versions = names, .n_versions = 2};
 	struct registry *registry = &world->registry;
 	struct registry_service *shop;
+	struct registry_unit *unit;
 	struct error note;
 
 	memset(world, 0, sizeof(*world));
 	registry_init(registry, WORLD_WORKERS);
 	shop = registry_service(registry, "shop");
-	release_adopt(&shop->release, &release, NULL, 1, &note);
+	unit = registry_unit(registry, "shop");
+	release_adopt(&shop->release, &unit->release, &release, NULL, 1, &note);
 	world->v1 = registry_version(registry, shop, "v1");
 	world->v2 = registry_version(registry, shop, "v2");
 	world->a = registry_endpoint(registry, world->v1, "a:1", "a", 1);
 	world->b = registry_endpoint(registry, world->v1, "b:1", "b", 1);
 	world->c = registry_endpoint(registry, world->v2, "c:1", "c", 1);
-	world->endpoints[0] = (struct snapshot_endpoint){.registry = world->a};
-	world->endpoints[1] = (struct snapshot_endpoint){.registry = world->b};
-	world->endpoints[2] = (struct snapshot_endpoint){.registry = world->c};
+	world->endpoints[0] = world_endpoint(world->a);
+	world->endpoints[1] = world_endpoint(world->b);
+	world->endpoints[2] = world_endpoint(world->c);
 	world->versions[0] = (struct snapshot_version){.registry = world->v1,
 		.name = SLICE("v1"),
 		.endpoints = world->endpoints,
@@ -54,19 +67,63 @@ world_init(struct world *world)
 		.name = SLICE("v2"),
 		.endpoints = world->endpoints + 2,
 		.n_endpoints = 1};
+	world->config.name = shop->name;
 	world->service = (struct snapshot_service){.registry = shop,
 		.config = &world->config,
+		.plan = config_default_plan(),
 		.name = SLICE("shop"),
 		.versions = world->versions,
 		.n_versions = 2};
 	world->snapshot.services = &world->service;
 	world->snapshot.n_services = 1;
+	table_init(&world->snapshot.by_name);
+	table_set(&world->snapshot.by_name, SLICE("shop"), &world->service);
+	world->releases.registry = registry;
+	world->releases.snapshot = &world->snapshot;
 }
 
 static inline void
 world_free(struct world *world)
 {
+	releases_close(&world->releases);
+	table_free(&world->snapshot.by_name);
 	registry_free(&world->registry);
+}
+
+static inline struct registry_unit *
+world_unit(const struct world *world)
+{
+	return registry_unit_of(world->service.registry);
+}
+
+static inline void
+world_acknowledge(enum judge_answer answer, const char *why, void *arg)
+{
+	assert(answer == JUDGE_DONE);
+}
+
+/* An operator's words, in force at once. */
+static inline void
+world_release(struct world *world, const char *version, uint16_t share_bp)
+{
+	const struct judge_word word = {
+		.who = "me", .why = "", .ack = world_acknowledge};
+	const struct releases_start start = {.unit = "shop",
+		.version = version,
+		.share_bp = share_bp,
+		.is_auto = -1};
+
+	releases_start(&world->releases, &start, &word);
+}
+
+static inline void
+world_say(struct world *world, enum plan_word_kind kind)
+{
+	const struct judge_word word = {
+		.who = "me", .why = "", .ack = world_acknowledge};
+	const struct plan_word what = {.kind = kind};
+
+	releases_say(&world->releases, "shop", &what, &word);
 }
 
 /* A worker's request that took so long and was answered with that class. */

@@ -55,6 +55,7 @@ scrape(void)
 	const struct metrics_source source = {
 		.snapshot = &world.snapshot,
 		.registry = &world.registry,
+		.releases = &world.releases,
 		.started_wall_ns = 1700000000 * CLOCK_NS_PER_S,
 		.now_ns = 1000,
 		.webhooks = webhooks,
@@ -182,26 +183,83 @@ test_histograms_are_cumulative_and_agree_with_their_count(void **state)
 static void
 test_shares_follow_the_release(void **state)
 {
-	struct release *release = &world.service.registry->release;
-	struct error error;
-
 	scrape();
 	assert_true(value_of("perch_release_running{service=\"shop\"}") == 0);
 	assert_true(value_of("perch_release_share_ratio{service=\"shop\","
 			     "version=\"v1\"}") == 1);
-	assert_true(release_start(release, "v2", 1234, 7, 2, &error));
+	world_release(&world, "v2", 1234);
 	scrape();
 	assert_true(value_of("perch_release_running{service=\"shop\"}") == 1);
 	assert_true(value_of("perch_release_share_ratio{service=\"shop\","
 			     "version=\"v2\"}") == 0.1234);
 	assert_true(value_of("perch_release_share_ratio{service=\"shop\","
 			     "version=\"v1\"}") == 0.8766);
-	assert_true(release_promote(release, 3, &error));
+	world_say(&world, PLAN_PROMOTE);
 	scrape();
 	assert_true(value_of("perch_service_stable_info{service=\"shop\","
 			     "version=\"v2\"}") == 1);
 	assert_true(value_of("perch_service_stable_info{service=\"shop\","
 			     "version=\"v1\"}") == -1);
+}
+
+#define UNIT "{unit=\"shop\""
+
+static void
+test_what_was_never_released_says_nothing(void **state)
+{
+	scrape();
+	assert_null(strstr(text, "unit="));
+	assert_null(strstr(text, "perch_journal_failing"));
+}
+
+static void
+test_a_release_shows_its_state_and_evidence(void **state)
+{
+	struct evidence_signal *errors;
+
+	world_release(&world, "v2", 500);
+	errors = &world.releases.judges->evidence.signals[EVIDENCE_ERRORS];
+	errors->stable = (struct evidence_part){.n = 100, .x = 2};
+	errors->candidate = (struct evidence_part){.n = 10, .x = 3};
+	errors->judge.e = 100;
+	world.releases.judges->totals.stable_clients = 90;
+	world.releases.judges->totals.candidate_clients = 9;
+	scrape();
+	assert_true(value_of("perch_release_state" UNIT
+			     ",state=\"running\"}") == 1);
+	assert_true(
+		value_of("perch_release_state" UNIT ",state=\"paused\"}") == 0);
+	assert_true(value_of("perch_release_share" UNIT "}") == 0.05);
+	assert_true(value_of("perch_release_clients" UNIT
+			     ",side=\"candidate\"}") == 9);
+	assert_true(value_of("perch_release_evidence" UNIT
+			     ",signal=\"errors\"}") == 40);
+	assert_true(value_of("perch_release_hurt_clients" UNIT
+			     ",signal=\"errors\",side=\"stable\"}") == 2);
+	assert_true(value_of("perch_release_hurt_clients" UNIT
+			     ",signal=\"errors\",side=\"candidate\"}") == 3);
+	assert_true(value_of("perch_release_score" UNIT "}") < 50);
+}
+
+static void
+test_ended_releases_are_counted_and_say_no_score(void **state)
+{
+	world_release(&world, "v2", 500);
+	world_say(&world, PLAN_ROLLBACK);
+	world_release(&world, "v2", 500);
+	world_say(&world, PLAN_ROLLBACK);
+	world_release(&world, "v2", 500);
+	world_say(&world, PLAN_PROMOTE);
+	scrape();
+	assert_true(value_of("perch_releases_total" UNIT
+			     ",outcome=\"rolled_back\"}") == 2);
+	assert_true(value_of("perch_releases_total" UNIT
+			     ",outcome=\"promoted\"}") == 1);
+	assert_true(
+		value_of("perch_release_state" UNIT ",state=\"done\"}") == 1);
+	assert_true(value_of("perch_release_share" UNIT "}") == 0);
+	assert_null(strstr(text, "perch_release_score"));
+	assert_null(strstr(text, "perch_release_evidence"));
 }
 
 static void
@@ -321,6 +379,9 @@ main(void)
 		TEST(test_a_request_without_endpoint_is_shown),
 		TEST(test_histograms_are_cumulative_and_agree_with_their_count),
 		TEST(test_shares_follow_the_release),
+		TEST(test_what_was_never_released_says_nothing),
+		TEST(test_a_release_shows_its_state_and_evidence),
+		TEST(test_ended_releases_are_counted_and_say_no_score),
 		TEST(test_left_out_ends_with_its_time),
 		TEST(test_health_is_shown_where_it_is_checked),
 		TEST(test_each_family_is_announced_once_and_stands_together),

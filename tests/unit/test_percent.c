@@ -86,6 +86,15 @@ test_numbers_that_are_no_share_are_refused(void **state)
 	}
 }
 
+static void
+test_a_candidate_has_more_than_nothing(void **state)
+{
+	assert_true(percent_check_share(1, &error));
+	assert_true(percent_check_share(PERCENT_FULL_BP, &error));
+	assert_false(percent_check_share(0, &error));
+	assert_non_null(strstr(error.message, "roll back"));
+}
+
 int
 main(void)
 {
@@ -94,6 +103,7 @@ main(void)
 		cmocka_unit_test(test_what_is_no_share_is_refused),
 		cmocka_unit_test(test_numbers_agree_with_texts),
 		cmocka_unit_test(test_numbers_that_are_no_share_are_refused),
+		cmocka_unit_test(test_a_candidate_has_more_than_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@ EXTRA_DIST += \
 	tests/wire/perchtest/nameserver.py \
 	tests/wire/perchtest/network.py \
 	tests/wire/perchtest/perch.py \
+	tests/wire/perchtest/terminal.py \
 	tests/wire/perchtest/wait.py \
 	tests/wire/test_admin.py \
 	tests/wire/test_bad_backend.py \
@@ -33,7 +34,9 @@ EXTRA_DIST += \
 	tests/wire/test_logs.py \
 	tests/wire/test_names.py \
 	tests/wire/test_notify.py \
+	tests/wire/test_perchctl.py \
 	tests/wire/test_process.py \
+	tests/wire/test_release_words.py \
 	tests/wire/test_reload.py \
 	tests/wire/test_rescue.py \
 	tests/wire/test_restart.py \

@@ -2,7 +2,7 @@
 
 import pytest
 
-from perchtest import RawClient, wait_for
+from perchtest import LEAST_SHARE, RawClient, wait_for
 from perchtest.browser import FETCH, NAVIGATE, SCRIPT, Browser
 
 
@@ -22,6 +22,9 @@ def _serves(files, missing=b"no such file", missing_status="404 Not Found",
     return script
 
 
+OF_V1 = {"Cookie": "perch=12345.0.-.v1"}
+
+
 class Site:
     def __init__(self, start, backends, service=None, **settings):
         self.v1, self.v2 = backends("v1", "v2")
@@ -34,11 +37,13 @@ class Site:
         self.v1.play(_serves({"/": b"v1", "/app-1.js": b"one"}, **missing))
         self.v2.play(_serves({"/": b"v2", "/app-2.js": b"two"}, **missing))
 
-    def release(self, share=1):
+    def release(self, share=LEAST_SHARE):
         self.perch.admin.release("web", "v2", share)
 
     def get(self, target, fields=SCRIPT, method="GET", body=None):
-        return self.client.request(method, target, "test", dict(fields), body)
+        """Of a page of v1."""
+        return self.client.request(
+            method, target, "test", dict(OF_V1, **fields), body)
 
     def version(self, name):
         return {version["name"]: version for version in
@@ -65,19 +70,20 @@ def site(start, backends):
 
 def test_asset_of_the_other_version_is_found(site):
     web = site()
-    web.release(0)
+    web.release()
     answer = web.get("/app-2.js")
     assert answer.status == 200
     assert answer.body == b"two"
     assert answer.one("X-Perch-Rescued") == "v2"
     assert not answer.has("Set-Cookie")
-    assert web.v2.next_request().one("X-Perch-Version") == "web=v2"
+    assert web.v2.next_request().one("X-Perch-Version") == \
+        "web=v2;cell=12345"
     assert web.rescues() == {"found": 1, "missing": 0}
 
 
 def test_head_is_rescued_too(site):
     web = site()
-    web.release(0)
+    web.release()
     answer = web.get("/app-2.js", method="HEAD")
     assert answer.status == 200
     assert answer.one("Content-Length") == "3"
@@ -86,14 +92,14 @@ def test_head_is_rescued_too(site):
 def test_410_is_missing_too(site):
     web = site()
     web.play(missing_status="410 Gone")
-    web.release(0)
+    web.release()
     assert web.get("/app-2.js").body == b"two"
 
 
 def test_what_nobody_has_is_the_first_answer(site):
     web = site()
     web.v1.play(_serves({}, missing=b"v1 says no" * 5000))
-    web.release(0)
+    web.release()
     for _ in range(3):
         answer = web.get("/nowhere.js")
         assert answer.status == 404
@@ -106,7 +112,7 @@ def test_what_nobody_has_is_the_first_answer(site):
 
 def test_connections_are_kept(site):
     web = site()
-    web.release(0)
+    web.release()
     for i in range(12):
         web.get("/app-2.js?%d" % (i % 3))
         web.get("/nowhere.js")
@@ -116,7 +122,7 @@ def test_connections_are_kept(site):
 
 def test_the_way_is_remembered(site):
     web = site()
-    web.release(0)
+    web.release()
     for _ in range(5):
         assert web.get("/app-2.js").body == b"two"
     assert len(web.v2.heads) == 5
@@ -126,7 +132,7 @@ def test_the_way_is_remembered(site):
 
 def test_a_remembered_version_that_lost_it_is_not_the_end(site):
     web = site()
-    web.release(0)
+    web.release()
     assert web.get("/app-2.js").body == b"two"
     web.v2.play(_serves({}))
     web.v1.play(_serves({"/app-2.js": b"now here"}))
@@ -135,7 +141,7 @@ def test_a_remembered_version_that_lost_it_is_not_the_end(site):
 
 def test_a_remembered_version_that_is_gone_is_not_the_end(site):
     web = site()
-    web.release(0)
+    web.release()
     assert web.get("/app-2.js").body == b"two"
     web.v2.stop_listening()
     web.v2.stop()
@@ -150,7 +156,7 @@ def test_a_page_for_an_asset_is_missing_too(site, dest):
     web = site()
     web.play(missing=b"<html>", missing_status="200 OK",
              missing_fields=[("Content-Type", "text/html; charset=utf-8")])
-    web.release(0)
+    web.release()
     answer = web.get("/app-2.js", dict(SCRIPT, **{"Sec-Fetch-Dest": dest}))
     assert answer.body == b"two"
     nowhere = web.get("/nowhere", dict(SCRIPT, **{"Sec-Fetch-Dest": dest}))
@@ -289,7 +295,7 @@ def test_a_page_for_a_fetch_is_an_answer(site):
     web = site()
     web.play(missing=b"<html>", missing_status="200 OK",
              missing_fields=[("Content-Type", "text/html")])
-    web.release(0)
+    web.release()
     assert web.get("/app-2.js", FETCH).body == b"<html>"
 
 
@@ -302,7 +308,7 @@ def test_a_page_for_a_fetch_is_an_answer(site):
 ], ids=["navigation", "post", "delete", "body", "override"])
 def test_not_rescued(site, fields, method, body):
     web = site()
-    web.release(0)
+    web.release()
     answer = web.get("/app-2.js", fields, method, body)
     assert answer.status == 404
     assert web.rescues() == {"found": 0, "missing": 0}
@@ -349,7 +355,7 @@ def test_old_version_stops_helping(site):
 
 def test_budget(site):
     web = site(workers=1)
-    web.release(0)
+    web.release()
     for i in range(200):
         assert web.get("/nowhere-%d.js" % i).status == 404
     # A fifth, and no more than what could be saved up.
@@ -358,7 +364,7 @@ def test_budget(site):
 
 def test_budget_of_nothing(site):
     web = site({"rescue": {"budget": 0}})
-    web.release(0)
+    web.release()
     for _ in range(5):
         assert web.get("/app-2.js").status == 404
     assert len(web.v2.heads) == 0
@@ -367,7 +373,7 @@ def test_budget_of_nothing(site):
 def test_other_version_fails(site):
     web = site()
     web.v2.play(lambda c: (c.read_request(), c.reset()))
-    web.release(0)
+    web.release()
     answer = web.get("/app-2.js")
     assert answer.status == 404
     assert answer.body == b"no such file"
@@ -377,9 +383,9 @@ def test_other_version_fails(site):
 def test_client_leaves_while_the_other_is_asked(site):
     web = site()
     web.v2.play(lambda c: (c.read_request(), c.wait_closed()))
-    web.release(0)
+    web.release()
     client = RawClient(web.perch.port)
-    client.send_request("GET", "/app-2.js", "test", dict(SCRIPT))
+    client.send_request("GET", "/app-2.js", "test", dict(SCRIPT, **OF_V1))
     web.v2.wait_heads(1)
     client.reset()
     wait_for("nothing to be in flight", lambda: all(

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from perchtest import RawClient
+from perchtest import LEAST_SHARE, RawClient
 from perchtest.browser import Browser
 
 CLIENTS = 60
@@ -59,7 +59,7 @@ def test_candidates_pins_survive(web, how):
     with RawClient(web.port) as client:
         browser = Browser(client)
         assert browser.navigate().body == b"v2"
-    web.admin.share("web", 0)
+    web.admin.share("web", LEAST_SHARE)
     stop(web, how)
     web.start()
     with RawClient(web.port) as client:

@@ -8,6 +8,11 @@ import socket
 from .wait import PATIENCE, wait_for
 
 
+# The least share, in percent, that a candidate can have: one bucket of 10,000.
+# Who has drawn v1 at it stays on v1 whenever it is set again.
+LEAST_SHARE = 0.01
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=PATIENCE)
@@ -77,6 +82,15 @@ class Admin:
     def share(self, service, share):
         return self.do("/api/v1/services/%s/share" % service,
                        {"share": share})
+
+    def history(self, unit, **query):
+        query = "&".join("%s=%s" % item for item in query.items())
+        return self.get_json("/api/v1/services/%s/history?%s"
+                             % (unit, query))["history"]
+
+    def word(self, unit, word, **body):
+        """(status, the answer)"""
+        return self.post("/api/v1/services/%s/%s" % (unit, word), body)
 
     def promote(self, service):
         return self.do("/api/v1/services/%s/promote" % service, {})

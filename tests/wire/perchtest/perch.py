@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 
 from .admin import Admin
+from .terminal import Terminal
 from .wait import PATIENCE, wait_for
 
 _TREE = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -299,12 +300,25 @@ class Perch:
             fields = file.read().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def ctl(self, *arguments, check=True):
-        """perchctl's (exit code, stdout, stderr)."""
+    def terminal(self, *arguments, **options):
+        """perchctl on a terminal."""
+        return Terminal(self._ctl_command(arguments),
+                        environment=self._environment, **options)
+
+    def _ctl_command(self, arguments):
+        return [program("perchctl"), "--admin", self._admin_bind, *arguments]
+
+    def ctl(self, *arguments, check=True, **variables):
+        """perchctl's (exit code, stdout, stderr), with such variables in its
+        environment, or without those that are None."""
+        environment = {
+            name: value
+            for name, value in dict(self._environment, **variables).items()
+            if value is not None}
         done = subprocess.run(
-            [program("perchctl"), "--admin", self._admin_bind, *arguments],
+            self._ctl_command(arguments), stdin=subprocess.DEVNULL,
             capture_output=True, text=True, timeout=PATIENCE,
-            env=self._environment)
+            env=environment)
         assert not _SANITIZER_REPORT.search(done.stderr), done.stderr
         if check:
             assert done.returncode == 0, (arguments, done)
