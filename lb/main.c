@@ -153,6 +153,8 @@ watch_signals(struct perch *perch, struct event *events[5])
 	int i;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* A file that may not grow is a failed write, as on a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
 	for (i = 0; i < 5; i++) {
 		events[i] = evsignal_new(
 			perch->base, numbers[i], on_signal, perch);

@@ -227,9 +227,8 @@ exchange_rewind(struct exchange *exchange)
 	exchange->bytes_in = 0;
 }
 
-/* True if it is under way again. */
-static bool
-retry(struct exchange *exchange, enum meter_error error)
+static enum retry_choice
+choose_retry(const struct exchange *exchange, enum meter_error error)
 {
 	struct retry_input input = {
 		.error = error,
@@ -240,7 +239,17 @@ retry(struct exchange *exchange, enum meter_error error)
 		.is_replayable = exchange->is_replayable,
 		.method = (enum http_method)exchange->request.method,
 	};
-	enum retry_choice choice = retry_decide(&input);
+
+	if (exchange->state >= EXCHANGE_RESPONDING)
+		return RETRY_NO;
+	return retry_decide(&input);
+}
+
+/* True if it is under way again. */
+static bool
+retry(struct exchange *exchange, enum retry_choice choice,
+	enum meter_error error)
+{
 	const struct snapshot_endpoint *other = NULL;
 	struct meter *meter;
 
@@ -270,13 +279,19 @@ retry(struct exchange *exchange, enum meter_error error)
 void
 exchange_on_failure(struct exchange *exchange, enum meter_error error)
 {
-	witness_failure(exchange, error);
+	enum retry_choice choice = choose_retry(exchange, error);
+
+	/* A connection that the endpoint had closed when the request came is no
+	 * failure of the version: it is asked on another one. */
+	if (choice != RETRY_FRESH_CONNECTION)
+		witness_failure(exchange, error);
 	if (exchange->state >= EXCHANGE_RESPONDING) {
 		exchange->error = error;
 		exchange_finish(exchange, STREAM_CUT);
 		return;
 	}
-	if (!retry(exchange, error) && !exchange_find_help(exchange, error))
+	if (!retry(exchange, choice, error) &&
+		!exchange_find_help(exchange, error))
 		exchange_answer_failure(exchange, error);
 }
 

@@ -302,10 +302,7 @@ witness_response(struct exchange *exchange, const struct message *response)
 void
 witness_failure(struct exchange *exchange, enum meter_error error)
 {
-	/* A connection that the endpoint had closed when the request came is no
-	 * failure of the version: it is asked on another one. */
-	if (!is_witness(exchange) || exchange->has_answered ||
-		exchange->is_stale_failure)
+	if (!is_witness(exchange) || exchange->has_answered)
 		return;
 	if (error == METER_ERROR_CLIENT_ABORT || error == METER_ERROR_REQUEST)
 		witness_renounce(exchange);
@@ -329,6 +326,8 @@ witness_trailers(struct exchange *exchange, struct slice trailers)
 			line.len = (size_t)(end - trailers.ptr);
 		trailers.ptr += line.len + (end != NULL);
 		trailers.len -= line.len + (end != NULL);
+		if (line.len > 0 && line.ptr[line.len - 1] == '\r')
+			line.len--;
 		if (line.len <= name.len ||
 			!slice_equal_nocase(
 				(struct slice){line.ptr, name.len}, name))

@@ -2,8 +2,11 @@
 EXTRA_DIST += \
 	tests/release/conftest.py \
 	tests/release/crowd.py \
+	tests/release/rollout.py \
 	tests/release/spa.py \
 	tests/release/test_crowd.py \
+	tests/release/test_rollback.py \
+	tests/release/test_rollout.py \
 	tests/wire/conftest.py \
 	tests/wire/failing.c \
 	tests/wire/perchtest/__init__.py \
@@ -49,4 +52,5 @@ EXTRA_DIST += \
 	tests/wire/test_timeouts.py \
 	tests/wire/test_tunnel.py \
 	tests/wire/test_until_close.py \
-	tests/wire/test_upstream.py
+	tests/wire/test_upstream.py \
+	tests/wire/test_witness.py

@@ -1,6 +1,7 @@
 """What survives a restart: stable version, release, share and seed."""
 
 import os
+import resource
 
 import pytest
 
@@ -157,3 +158,16 @@ def test_without_a_state_dir_it_starts_afresh(start, backends):
     perch.stop()
     perch.start()
     assert set(placement(perch)) == {b"v1"}
+
+
+def test_a_limit_on_files_is_a_failed_write(web):
+    """As a full disk is: it ends nothing, and root has no way around it."""
+    _, hard = resource.prlimit(web.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(web.pid, resource.RLIMIT_FSIZE, (1, hard))
+    status, answer = web.admin.post(
+        "/api/v1/services/web/release", {"version": "v2", "share": 50})
+    assert status == 503 and "can't" in answer["error"]
+    assert set(placement(web)) == {b"v1"}
+    resource.prlimit(web.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    web.admin.release("web", "v2", 100)
+    assert set(placement(web)) == {b"v2"}

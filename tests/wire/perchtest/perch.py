@@ -44,6 +44,12 @@ def is_thread_sanitized():
         return b"__tsan_init" in file.read()
 
 
+def is_sanitized():
+    with open(program(), "rb") as file:
+        found = file.read()
+    return b"__tsan_init" in found or b"__asan_init" in found
+
+
 def free_port():
     """A port that nothing listens on, outside the range that the kernel
     gives to outgoing connections, so that it stays free."""

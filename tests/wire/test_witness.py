@@ -1,0 +1,168 @@
+"""What an exchange is for the judge: whom it hurt, if anybody.
+
+The release is at 100 %, so that all are the candidate's; one client hurt is
+far from enough to end it.
+"""
+
+import pytest
+
+from perchtest import RawClient, Truncated, respond, wait_for
+from perchtest.browser import FETCH, NAVIGATE, SCRIPT
+
+GRPC = {"Content-Type": "application/grpc", "TE": "trailers"}
+
+
+def _reset(c):
+    c.read_request()
+    c.reset()
+
+
+def _close(c):
+    c.read_request()
+    c.close()
+
+
+def _hang(c):
+    c.read_request()
+    c.wait_closed()
+
+
+def _truncate(c):
+    c.read_request()
+    c.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfive!")
+    c.close()
+
+
+def _call(code):
+    """A gRPC call that ends so."""
+    def script(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\n"
+               b"Transfer-Encoding: chunked\r\nTrailer: grpc-status\r\n\r\n"
+               b"5\r\nhello\r\n0\r\ngrpc-message: x\r\ngrpc-status: %d\r\n"
+               b"\r\n" % code)
+    return script
+
+
+def _call_in_two(c):
+    """Whose trailers come on their own."""
+    c.read_request()
+    c.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\n"
+           b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+    c.send(b"0\r\nGRPC-Status:14\r\n\r\n")
+
+
+def _failed_at_once(c):
+    """gRPC's trailers-only."""
+    c.read_request()
+    c.send(b"HTTP/1.1 200 OK\r\nContent-Type: application/grpc\r\n"
+           b"grpc-status: 13\r\nContent-Length: 0\r\n\r\n")
+
+
+_missing = respond(b"none", "404 Not Found")
+_broken = respond(b"v2 fails", "500 Internal Server Error")
+
+
+class Site:
+    def __init__(self, start, backends, **service):
+        self.v1, self.v2 = backends("v1", "v2")
+        self.perch = start({"web": dict({
+            "versions": {"v1": self.v1, "v2": self.v2}, "stable": "v1"},
+            **service)})
+        self.perch.admin.release("web", "v2", 100)
+        self.n = 0
+
+    def ask(self, fields, method="GET"):
+        """By a client who wasn't there before."""
+        self.n += 1
+        with RawClient(self.perch.port) as client:
+            client.send_request(method, "/assets/x", "test", dict(
+                fields, Cookie="perch=%05x.-.-.-" % self.n),
+                b"hello" if method == "POST" else None)
+            try:
+                return client.read_response(method).status
+            except Truncated:
+                return 0
+
+    def hurt(self):
+        """By signal, once all that was asked is counted."""
+        def counted():
+            signals = {s["name"]: s["candidate"] for s in self.perch.admin
+                       .service("web")["release"]["signals"]}
+            return signals if signals["errors"]["clients"] >= self.n else None
+        signals = wait_for("the judge's count", counted)
+        return {name: signals[name]["hurt"]
+                for name in ("errors", "not_found")}
+
+
+NOBODY = {"errors": 0, "not_found": 0}
+BY_ERROR = {"errors": 1, "not_found": 0}
+BY_ABSENCE = {"errors": 0, "not_found": 1}
+
+
+@pytest.mark.parametrize("fields, script, hurt", [
+    (NAVIGATE, respond(), NOBODY),
+    (NAVIGATE, _missing, NOBODY),
+    (SCRIPT, _missing, BY_ABSENCE),
+    (NAVIGATE, _broken, BY_ERROR),
+    (FETCH, _reset, BY_ERROR),
+    (FETCH, _truncate, BY_ERROR),
+    (FETCH, _hang, BY_ERROR),
+], ids=["good", "no_page", "no_script", "500", "reset", "truncated", "hang"])
+@pytest.mark.parametrize("budget", [20, 0])
+def test_outcome(start, backends, fields, script, hurt, budget):
+    """With shield and rescue it is the same, whatever the client sees: here
+    stable lacks it, too."""
+    site = Site(start, backends, shield={"budget": budget},
+                rescue={"budget": budget}, timeouts={"response": "100ms"})
+    site.v1.play(_missing)
+    site.v2.play(script)
+    site.ask(fields)
+    assert site.hurt() == hurt
+
+
+@pytest.mark.parametrize("script", [_broken, _reset, _hang],
+                         ids=["500", "reset", "hang"])
+def test_shielded_on_a_connection_that_was_used_before(
+        start, backends, script):
+    """Its failure may look as if it had only been kept too long."""
+    site = Site(start, backends, timeouts={"response": "100ms"})
+    site.v2.play(respond(b"first"), script)
+    assert site.ask(FETCH) == 200
+    assert site.ask(FETCH) == 200
+    assert site.v2.connections[0].count == 2
+    assert site.hurt() == BY_ERROR
+
+
+def test_connection_that_was_kept_too_long_hurts_nobody(start, backends):
+    site = Site(start, backends)
+    site.v2.play(respond(b"first"), _close, respond(b"fresh"))
+    assert site.ask(FETCH) == 200
+    assert site.ask(FETCH) == 200
+    assert site.hurt() == NOBODY
+
+
+def test_kept_too_long_and_not_to_be_asked_again(start, backends):
+    site = Site(start, backends)
+    site.v2.play(respond(b"first"), _close)
+    assert site.ask(FETCH) == 200
+    assert site.ask(FETCH, "POST") == 502
+    assert site.hurt() == BY_ERROR
+
+
+def test_rescued_hurts_nobody(start, backends):
+    site = Site(start, backends)
+    site.v2.play(_missing)
+    assert site.ask(SCRIPT) == 200
+    assert site.hurt() == NOBODY
+
+
+@pytest.mark.parametrize("script, hurt", [
+    (_call(0), NOBODY), (_call(5), NOBODY), (_call(13), BY_ERROR),
+    (_call_in_two, BY_ERROR), (_failed_at_once, BY_ERROR),
+], ids=["ok", "not_found", "internal", "later", "at_once"])
+def test_grpc(start, backends, script, hurt):
+    site = Site(start, backends)
+    site.v2.play(script)
+    assert site.ask(GRPC, "POST") == 200
+    assert site.hurt() == hurt
