@@ -111,10 +111,11 @@ crowd_now_of(const struct crowd *crowd)
 static inline void
 crowd_set_now(struct crowd *crowd, struct crowd_now now)
 {
-	atomic_store_explicit(&crowd->now,
-		(uint64_t)now.tick << 32 | (uint64_t)now.step << 16 |
-			now.window,
-		memory_order_release);
+	uint64_t packed = now.tick;
+
+	packed = packed << 16 | now.step;
+	packed = packed << 16 | now.window;
+	atomic_store_explicit(&crowd->now, packed, memory_order_release);
 }
 
 #endif

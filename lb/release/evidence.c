@@ -1,9 +1,7 @@
 #include "release/evidence.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 /*
@@ -28,8 +26,14 @@
 #define LIMIT_TIMES 3
 #define LIMIT_AT_MOST 0.9
 
-/* Stable's bad samples: forgotten with a half-life of some twenty seconds of
- * ticks; at the start as good as that many samples of what a quantile means. */
+/* Counts are weighed in blocks of ticks with that many clients to be expected on
+ * the lesser side, or of a minute. With little traffic a tick has clients of one
+ * side alone, and says nothing. */
+#define BLOCK_CLIENTS 2.0
+#define BLOCK_TICKS 240
+
+/* Stable's bad samples: forgotten with a half-life of some seventy blocks; at the
+ * start as good as that many samples of what a quantile means. */
 #define BAD_DECAY 0.99
 #define BAD_PRIOR 20
 #define BAD_LEAST 0.0005
@@ -115,6 +119,14 @@ clear_sums(struct evidence_signal *signal)
 }
 
 static void
+clear_block(struct evidence_signal *signal)
+{
+	memset(&signal->block, 0, sizeof(signal->block));
+	signal->n_block = 0;
+	signal->n_block_ticks = 0;
+}
+
+static void
 begin_window(struct evidence *evidence)
 {
 	evidence->window++;
@@ -123,6 +135,7 @@ begin_window(struct evidence *evidence)
 		i < EVIDENCE_LATENCY + EVIDENCE_QUANTILES; i++) {
 		begin_mixtures(&evidence->signals[i], EVIDENCE_LATENCY_GRID);
 		clear_sums(&evidence->signals[i]);
+		clear_block(&evidence->signals[i]);
 	}
 }
 
@@ -143,32 +156,26 @@ arm_limit(struct evidence *evidence, uint16_t share_bp)
 		&evidence->signals[EVIDENCE_LIMIT], EVIDENCE_LATENCY_GRID);
 }
 
-void
-evidence_begin_step(struct evidence *evidence, uint16_t share_bp)
-{
-	arm_limit(evidence, share_bp);
-	begin_window(evidence);
-	evidence->ln_safe = 0;
-	for (unsigned i = 0; i < EVIDENCE_SIGNALS; i++)
-		clear_sums(&evidence->signals[i]);
-}
-
 /* --- lines ---------------------------------------------------------------- */
 
-/* The first bucket up to which a part q of the samples lies. */
-static unsigned
-quantile_bucket(const struct histogram_counts *counts, double q)
+/* The buckets up to which such parts of the samples lie. */
+static void
+find_quantiles(
+	const struct histogram_counts *counts, uint16_t out[EVIDENCE_QUANTILES])
 {
-	uint64_t rank = (uint64_t)ceil(q * (double)counts->n);
 	uint64_t seen = 0;
-	unsigned i;
+	unsigned bucket = 0;
 
-	for (i = 0; i < HISTOGRAM_BUCKETS - 1; i++) {
-		seen += counts->counts[i];
-		if (seen >= rank)
-			break;
+	for (unsigned i = 0; i < EVIDENCE_QUANTILES; i++) {
+		double rank = quantiles[i] * (double)counts->n;
+
+		for (; bucket < HISTOGRAM_BUCKETS - 1; bucket++) {
+			if ((double)(seen + counts->counts[bucket]) >= rank)
+				break;
+			seen += counts->counts[bucket];
+		}
+		out[i] = (uint16_t)bucket;
 	}
-	return i;
 }
 
 void
@@ -178,18 +185,18 @@ evidence_draw_lines(const struct evidence_config *config,
 	if (stable->n < LINES_NEED)
 		return;
 	lines->is_known = true;
+	find_quantiles(stable, lines->stable);
 	for (unsigned i = 0; i < EVIDENCE_QUANTILES; i++) {
-		unsigned bucket = quantile_bucket(stable, quantiles[i]);
-		double q = (double)histogram_high_ns(bucket);
+		double q = (double)histogram_high_ns(lines->stable[i]);
 		double m = config->latency_tolerance * q +
 			   (double)config->latency_slack_ns;
 
-		lines->stable[i] = (uint16_t)bucket;
 		/* The bucket that m falls into: its upper edge is m, rounded
-		 * up. */
-		lines->candidate[i] =
-			(uint16_t)(m < 1e18 ? histogram_bucket((uint64_t)m)
-					    : bucket);
+		 * up. The last one has none. */
+		lines->candidate[i] = lines->stable[i];
+		if (m < 1e18)
+			lines->candidate[i] =
+				(uint16_t)histogram_bucket((uint64_t)m);
 	}
 }
 
@@ -211,6 +218,15 @@ add_part(struct evidence_part *sum, struct evidence_part part)
 	sum->x += part.x;
 }
 
+/* Latency's in the present window, of its weight. */
+static double
+part_of_window(const struct evidence *evidence)
+{
+	double window = fmax(evidence->window, 1);
+
+	return 1 / (window * (window + 1));
+}
+
 static void
 look_at_sentinel(
 	struct evidence *evidence, struct evidence_signal *signal, double part)
@@ -221,11 +237,23 @@ look_at_sentinel(
 		signal->is_untrusted = true;
 }
 
+/* Has the block seen enough, on whichever side, for about BLOCK_CLIENTS on the
+ * lesser? Sides mustn't be looked at here, nor outcomes. */
+static bool
+is_block_full(
+	const struct evidence *evidence, const struct evidence_signal *signal)
+{
+	double lesser = fmin(evidence->share, 1 - evidence->share);
+
+	return signal->n_block * lesser >= BLOCK_CLIENTS ||
+	       signal->n_block_ticks >= BLOCK_TICKS;
+}
+
 /* ln F1 over all strata with the sides that are pointed out in a count. */
 static void
 add_strata(struct evidence *evidence, struct evidence_mixture *mixture,
 	const struct evidence_part *candidate,
-	const struct evidence_part *stable, uint64_t now_ns)
+	const struct evidence_part *stable)
 {
 	double ln_f[EVIDENCE_COUNT_GRID] = {0};
 	bool has_any = false;
@@ -238,27 +266,63 @@ add_strata(struct evidence *evidence, struct evidence_mixture *mixture,
 			evidence->config.tolerance, evidence->count_grid,
 			EVIDENCE_COUNT_GRID, ln_f);
 	}
-	evidence_mixture_add(mixture, has_any ? ln_f : NULL, now_ns);
+	evidence_mixture_add(mixture, has_any ? ln_f : NULL, evidence->now_ns);
 }
 
 static void
-add_count(struct evidence *evidence, struct evidence_signal *signal,
-	const struct evidence_count *counts, uint64_t now_ns)
+add_safe(struct evidence *evidence, const struct evidence_part *candidate,
+	const struct evidence_part *stable)
 {
+	static const double same = 1;
+
+	for (unsigned i = 0; i < EVIDENCE_STRATA; i++)
+		evidence_add_counts(candidate[i], stable[i],
+			evidence->config.worse, &same, 1, &evidence->ln_safe);
+}
+
+static void
+weigh_counts(struct evidence *evidence, unsigned index)
+{
+	struct evidence_signal *signal = &evidence->signals[index];
 	struct evidence_part sides[4][EVIDENCE_STRATA];
 
 	for (unsigned i = 0; i < EVIDENCE_STRATA; i++) {
-		sides[0][i] = counts[i].candidate;
-		sides[1][i] = both(counts[i].stable);
-		sides[2][i] = counts[i].stable[0];
-		sides[3][i] = counts[i].stable[1];
-		add_part(&signal->candidate, sides[0][i]);
-		add_part(&signal->stable, sides[1][i]);
+		const struct evidence_count *count = &signal->block.counts[i];
+
+		sides[0][i] = count->candidate;
+		sides[1][i] = both(count->stable);
+		sides[2][i] = count->stable[0];
+		sides[3][i] = count->stable[1];
 	}
-	add_strata(evidence, &signal->judge, sides[0], sides[1], now_ns);
-	add_strata(evidence, &signal->sentinel[0], sides[2], sides[3], now_ns);
-	add_strata(evidence, &signal->sentinel[1], sides[3], sides[2], now_ns);
+	add_strata(evidence, &signal->judge, sides[0], sides[1]);
+	add_strata(evidence, &signal->sentinel[0], sides[2], sides[3]);
+	add_strata(evidence, &signal->sentinel[1], sides[3], sides[2]);
+	if (index == EVIDENCE_ERRORS)
+		add_safe(evidence, sides[0], sides[1]);
 	look_at_sentinel(evidence, signal, 1);
+	clear_block(signal);
+}
+
+static void
+add_counts(struct evidence *evidence, unsigned index,
+	const struct evidence_count *counts)
+{
+	struct evidence_signal *signal = &evidence->signals[index];
+
+	for (unsigned i = 0; i < EVIDENCE_STRATA; i++) {
+		struct evidence_count *block = &signal->block.counts[i];
+		struct evidence_part stable = both(counts[i].stable);
+
+		add_part(&block->candidate, counts[i].candidate);
+		add_part(&block->stable[0], counts[i].stable[0]);
+		add_part(&block->stable[1], counts[i].stable[1]);
+		add_part(&signal->candidate, counts[i].candidate);
+		add_part(&signal->stable, stable);
+		signal->n_block += counts[i].candidate.n + stable.n;
+	}
+	signal->n_block_ticks++;
+	if (is_block_full(evidence, signal))
+		weigh_counts(evidence, index);
 }
 
 static double
@@ -278,37 +342,55 @@ learn(struct evidence_fraction *fraction, struct evidence_part part)
 }
 
 static void
-add_samples_to(struct evidence_mixture *mixture, struct evidence_part candidate,
-	struct evidence_part stable, double bad, uint64_t now_ns)
+weigh_samples_of(struct evidence *evidence, struct evidence_mixture *mixture,
+	struct evidence_part candidate, struct evidence_part stable, double bad)
 {
 	double ln_f[EVIDENCE_LATENCY_GRID] = {0};
 
 	evidence_add_latency(candidate, stable, bad, ln_f);
-	evidence_mixture_add(mixture, ln_f, now_ns);
+	evidence_mixture_add(mixture, ln_f, evidence->now_ns);
+}
+
+static void
+weigh_samples(struct evidence *evidence, struct evidence_signal *signal)
+{
+	const struct evidence_samples *samples = &signal->block.samples;
+	struct evidence_part stable = both(samples->stable);
+	double bad = bad_fraction(&signal->bad);
+
+	weigh_samples_of(
+		evidence, &signal->judge, samples->candidate, stable, bad);
+	for (unsigned i = 0; i < 2; i++)
+		weigh_samples_of(evidence, &signal->sentinel[i],
+			samples->beyond[i], samples->stable[1 - i], bad);
+	/* What this block says of stable is for the next ones. */
+	learn(&signal->bad, stable);
+	look_at_sentinel(evidence, signal, part_of_window(evidence));
+	clear_block(signal);
 }
 
 static void
 add_samples(struct evidence *evidence, struct evidence_signal *signal,
-	const struct evidence_samples *samples, uint64_t now_ns)
+	const struct evidence_samples *samples)
 {
+	struct evidence_samples *block = &signal->block.samples;
 	struct evidence_part stable = both(samples->stable);
-	double bad = bad_fraction(&signal->bad);
-	double window = evidence->window;
 
-	add_samples_to(&signal->judge, samples->candidate, stable, bad, now_ns);
-	for (unsigned i = 0; i < 2; i++)
-		add_samples_to(&signal->sentinel[i], samples->beyond[i],
-			samples->stable[1 - i], bad, now_ns);
-	/* What this tick says of stable is for the next ones. */
-	learn(&signal->bad, stable);
+	add_part(&block->candidate, samples->candidate);
+	for (unsigned i = 0; i < 2; i++) {
+		add_part(&block->stable[i], samples->stable[i]);
+		add_part(&block->beyond[i], samples->beyond[i]);
+	}
 	add_part(&signal->candidate, samples->candidate);
 	add_part(&signal->stable, stable);
-	look_at_sentinel(evidence, signal, 1 / (window * (window + 1)));
+	signal->n_block += samples->candidate.n + stable.n;
+	signal->n_block_ticks++;
+	if (is_block_full(evidence, signal))
+		weigh_samples(evidence, signal);
 }
 
 static void
-add_limit(struct evidence *evidence, const struct evidence_count *errors,
-	uint64_t now_ns)
+add_limit(struct evidence *evidence, const struct evidence_count *errors)
 {
 	struct evidence_signal *signal = &evidence->signals[EVIDENCE_LIMIT];
 	double ln_f[EVIDENCE_LATENCY_GRID] = {0};
@@ -319,30 +401,21 @@ add_limit(struct evidence *evidence, const struct evidence_count *errors,
 	for (unsigned i = 0; i < EVIDENCE_STRATA; i++)
 		add_part(&sum, errors[i].candidate);
 	evidence_add_limit(sum, evidence->limit_rate, ln_f);
-	evidence_mixture_add(&signal->judge, ln_f, now_ns);
+	evidence_mixture_add(&signal->judge, ln_f, evidence->now_ns);
 	add_part(&signal->candidate, sum);
 }
 
 static void
-add_safe(struct evidence *evidence, const struct evidence_count *errors)
-{
-	static const double same = 1;
-
-	for (unsigned i = 0; i < EVIDENCE_STRATA; i++)
-		evidence_add_counts(errors[i].candidate, both(errors[i].stable),
-			evidence->config.worse, &same, 1, &evidence->ln_safe);
-}
-
-static void
-follow_window(struct evidence *evidence, uint64_t now_ns)
+follow_window(struct evidence *evidence)
 {
 	if (evidence->has_window_begun &&
-		now_ns - evidence->window_began_ns >= EVIDENCE_WINDOW_NS)
+		evidence->now_ns - evidence->window_began_ns >=
+			EVIDENCE_WINDOW_NS)
 		begin_window(evidence);
 	if (evidence->has_window_begun)
 		return;
 	evidence->has_window_begun = true;
-	evidence->window_began_ns = now_ns;
+	evidence->window_began_ns = evidence->now_ns;
 }
 
 void
@@ -350,25 +423,36 @@ evidence_add(struct evidence *evidence, const struct evidence_tick *tick,
 	uint64_t now_ns)
 {
 	assert(evidence->window > 0); /* evidence_begin_step() comes first */
-	follow_window(evidence, now_ns);
-	for (unsigned i = 0; i < EVIDENCE_COUNTS; i++) {
-		struct evidence_signal *signal = &evidence->signals[i];
-
-		if (signal->is_on)
-			add_count(evidence, signal, tick->counts[i], now_ns);
-	}
+	evidence->now_ns = now_ns;
+	follow_window(evidence);
+	for (unsigned i = 0; i < EVIDENCE_COUNTS; i++)
+		if (evidence->signals[i].is_on)
+			add_counts(evidence, i, tick->counts[i]);
 	for (unsigned i = 0; i < EVIDENCE_QUANTILES; i++) {
 		struct evidence_signal *signal =
 			&evidence->signals[EVIDENCE_LATENCY + i];
 
 		if (signal->is_on)
-			add_samples(
-				evidence, signal, &tick->samples[i], now_ns);
+			add_samples(evidence, signal, &tick->samples[i]);
 	}
-	add_limit(evidence, tick->counts[EVIDENCE_ERRORS], now_ns);
-	add_safe(evidence, tick->counts[EVIDENCE_ERRORS]);
+	add_limit(evidence, tick->counts[EVIDENCE_ERRORS]);
 	evidence->candidate_clients = tick->candidate_clients;
 	evidence->stable_clients = tick->stable_clients;
+}
+
+void
+evidence_begin_step(struct evidence *evidence, uint16_t share_bp)
+{
+	/* A block has one share. Latency's is of the window that ends. */
+	for (unsigned i = 0; i < EVIDENCE_COUNTS; i++)
+		if (evidence->signals[i].n_block_ticks > 0)
+			weigh_counts(evidence, i);
+	arm_limit(evidence, share_bp);
+	begin_window(evidence);
+	evidence->share = (double)share_bp / EVIDENCE_SHARE_FULL;
+	evidence->ln_safe = 0;
+	for (unsigned i = 0; i < EVIDENCE_SIGNALS; i++)
+		clear_sums(&evidence->signals[i]);
 }
 
 /* --- what it comes to ----------------------------------------------------- */
@@ -377,13 +461,9 @@ double
 evidence_signal_e(const struct evidence *evidence, unsigned index)
 {
 	const struct evidence_signal *signal = &evidence->signals[index];
-	double window = evidence->window;
 	double e = signal->weight * signal->judge.e;
 
-	/* Before the first step no window has begun. */
-	if (is_latency(index) && evidence->window == 0)
-		return 0;
-	return is_latency(index) ? e / (window * (window + 1)) : e;
+	return is_latency(index) ? e * part_of_window(evidence) : e;
 }
 
 void
@@ -422,72 +502,4 @@ evidence_seconds_to_see(double clients_per_s, double share, double p,
 		clients_per_s * share * p * (ratio * log(ratio) - ratio + 1);
 
 	return rate > 0 ? need / rate : INFINITY;
-}
-
-/* --- words ---------------------------------------------------------------- */
-
-const char *
-evidence_signal_name(const struct evidence *evidence, unsigned signal,
-	char *out, size_t size)
-{
-	static const char *const names[EVIDENCE_SIGNALS] = {
-		[EVIDENCE_ERRORS] = "errors",
-		[EVIDENCE_NOT_FOUND] = "not_found",
-		[EVIDENCE_LATENCY] = "latency.p50",
-		[EVIDENCE_LATENCY + 1] = "latency.p95",
-		[EVIDENCE_LATENCY + 2] = "latency.p99",
-		[EVIDENCE_LIMIT] = "limit.errors",
-	};
-
-	assert(signal < EVIDENCE_SIGNALS);
-	if (signal >= EVIDENCE_WATCH && signal < EVIDENCE_COUNTS)
-		snprintf(out, size, "watch.%s",
-			evidence->config.watches[signal - EVIDENCE_WATCH]);
-	else
-		snprintf(out, size, "%s", names[signal]);
-	return out;
-}
-
-const char *
-evidence_number(uint64_t number, char out[EVIDENCE_NUMBER_SIZE])
-{
-	char digits[EVIDENCE_NUMBER_SIZE];
-	size_t n = (size_t)snprintf(digits, sizeof(digits), "%" PRIu64, number);
-	size_t used = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (i > 0 && (n - i) % 3 == 0)
-			out[used++] = ',';
-		out[used++] = digits[i];
-	}
-	out[used] = '\0';
-	return out;
-}
-
-const char *
-evidence_explain(const struct evidence *evidence, unsigned signal,
-	const char *candidate, const char *stable, char *out, size_t size)
-{
-	const struct evidence_signal *at = &evidence->signals[signal];
-	char name[EVIDENCE_NAME_MAX + 16];
-	char x_c[EVIDENCE_NUMBER_SIZE], n_c[EVIDENCE_NUMBER_SIZE];
-	char x_s[EVIDENCE_NUMBER_SIZE], n_s[EVIDENCE_NUMBER_SIZE];
-	bool is_slow = is_latency(signal);
-
-	evidence_signal_name(evidence, signal, name, sizeof(name));
-	evidence_number(at->candidate.x, x_c);
-	evidence_number(at->stable.x, x_s);
-	evidence_number(
-		is_slow ? at->candidate.n : evidence->candidate_clients, n_c);
-	evidence_number(is_slow ? at->stable.n : evidence->stable_clients, n_s);
-	if (signal == EVIDENCE_LIMIT)
-		snprintf(out, size,
-			"%s: %s of %s clients hurt on %s, over %.3g %%", name,
-			x_c, n_c, candidate, 100 * evidence->limit_rate);
-	else
-		snprintf(out, size,
-			"%s: %s of %s clients %s on %s, %s of %s on %s", name,
-			x_c, n_c, is_slow ? "slow" : "hurt", candidate, x_s,
-			n_s, stable);
-	return out;
 }

@@ -6,7 +6,9 @@
  * weighted so that P(E ever reaches 1/false_rollback) <= false_rollback over a
  * whole release of a harmless candidate, however long and often one looks
  * (Ville's inequality, union bound over signals and windows). The factors are
- * in evidence_factor, their mixture over time in evidence_mixture.
+ * in evidence_factor, their mixture over time in evidence_mixture, what is said
+ * to people in evidence_words. With little traffic several ticks are weighed as
+ * one (a minute at most), as a tick with clients of one side alone says nothing.
  *
  * Pure: no clock, I/O or allocation. One plain struct of the control thread's,
  * free to copy.
@@ -113,6 +115,12 @@ struct evidence_fraction {
 	double x;
 };
 
+/* What ticks said since the last block was weighed. */
+union evidence_block {
+	struct evidence_count counts[EVIDENCE_STRATA];
+	struct evidence_samples samples;
+};
+
 /* One signal; read it, don't write it. */
 struct evidence_signal {
 	bool is_on; /* counts in E, unless it is untrusted */
@@ -121,6 +129,9 @@ struct evidence_signal {
 	struct evidence_mixture judge;
 	struct evidence_mixture sentinel[2];
 	struct evidence_fraction bad; /* latency: of stable's samples */
+	union evidence_block block;
+	double n_block; /* clients in it, both sides */
+	unsigned n_block_ticks;
 	/* Sums since the step (for latency the window) began. */
 	struct evidence_part candidate;
 	struct evidence_part stable;
@@ -130,6 +141,8 @@ struct evidence {
 	struct evidence_config config;
 	double count_grid[EVIDENCE_COUNT_GRID];
 	struct evidence_signal signals[EVIDENCE_SIGNALS];
+	double share; /* of the step */
+	uint64_t now_ns; /* of the latest tick */
 	unsigned window; /* latency's, from 1 */
 	bool has_window_begun; /* its first tick was at: */
 	uint64_t window_began_ns;

@@ -34,7 +34,7 @@
 #define GRID_TO 50.0
 
 const double evidence_odds_grid[EVIDENCE_LATENCY_GRID] = {
-	1.25, 1.6, 2.2, 3.5, 6, 12};
+	1.25, 1.6, 2.2, 3.5, 6, 12, 30, 100};
 
 void
 evidence_count_grid(double r0, double *out)
@@ -77,20 +77,34 @@ ln_ratio(struct evidence_part part, double t, double t0)
 	return part.x * log(t / t0) + good * log((1 - t) / (1 - t0));
 }
 
+/*
+ * With D_k = 1 - t_s + t_s OR_k, t_c is t_s OR_k / D_k and 1 - t_c is (1 - t_s) /
+ * D_k; so that, x and g being the bad and good of both sides,
+ *
+ *     ln F2 = x ln t_s + g ln(1-t_s) + x_c ln OR_k - n_c ln D_k
+ *             - x ln t0 - g ln(1-t0)
+ */
 void
 evidence_add_latency(struct evidence_part candidate,
 	struct evidence_part stable, double bad, double *out)
 {
 	double n_c = candidate.n, n_s = stable.n;
+	double x = (double)candidate.x + stable.x;
+	double good = n_c + n_s - x;
+	double ln_stable = x * log(bad) + good * log1p(-bad);
 
 	if (n_c == 0 || n_s == 0)
 		return;
 	for (unsigned k = 0; k < EVIDENCE_LATENCY_GRID; k++) {
-		double t_c = raise_odds(bad, evidence_odds_grid[k]);
-		double t_0 = (n_c * t_c + n_s * bad) / (n_c + n_s);
+		double odds = evidence_odds_grid[k];
+		double d = 1 - bad + bad * odds;
+		double t_0 = (n_c * bad * odds / d + n_s * bad) / (n_c + n_s);
 
-		out[k] += ln_ratio(candidate, t_c, t_0) +
-			  ln_ratio(stable, bad, t_0);
+		out[k] += ln_stable - n_c * log(d) - good * log(1 - t_0);
+		if (candidate.x > 0)
+			out[k] += candidate.x * log(odds);
+		if (x > 0)
+			out[k] -= x * log(t_0);
 	}
 }
 

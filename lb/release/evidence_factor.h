@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define EVIDENCE_COUNT_GRID 16 /* rate ratios r1, log-spaced */
-#define EVIDENCE_LATENCY_GRID 6 /* odds ratios */
+#define EVIDENCE_LATENCY_GRID 8 /* odds ratios */
 #define EVIDENCE_GRID_MAX 16
 
 /* x of n; x is never above n. */

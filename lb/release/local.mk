@@ -4,6 +4,7 @@ libperch_a_SOURCES += \
 	lb/release/evidence.c lb/release/evidence.h \
 	lb/release/evidence_factor.c lb/release/evidence_factor.h \
 	lb/release/evidence_mixture.c lb/release/evidence_mixture.h \
+	lb/release/evidence_words.c \
 	lb/release/histogram.c lb/release/histogram.h \
 	lb/release/journal.c lb/release/journal.h \
 	lb/release/journal_file.c lb/release/journal_file.h \

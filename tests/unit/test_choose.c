@@ -56,8 +56,9 @@ reload_with(const char *version)
 		.stable = version, .versions = names, .n_versions = 1};
 	struct error note;
 
-	release_adopt(
-		&world.service.registry->release, &config, NULL, 1, &note);
+	release_adopt(&world.service.registry->release,
+		&registry_unit(&world.registry, "shop")->release, &config,
+		NULL, 1, &note);
 }
 
 /* While a reload, or several, spread, the snapshot in hand names none of the

@@ -242,7 +242,7 @@ test_webhooks_must_make_sense(void **state)
 		"notify: [{url: \"http://a\", events: [rolled_bak]}]\n" REST,
 		"t.yaml:1:37: notify[0].events[0]: unknown value "
 		"\"rolled_bak\", did you mean \"rolled_back\"? (one of "
-		"started, advanced, held, running, paused, resumed, share_set, "
+		"started, advanced, retreated, held, running, paused, resumed, share_set, "
 		"frozen, "
 		"rolled_back, promoted, untrusted, journal_failed, "
 		"journal_recovered)");

@@ -195,7 +195,12 @@ test_nothing_seen_is_a_perfect_score(void **state)
 {
 	struct world world;
 
+	struct evidence_config config;
+
 	(void)state;
+	evidence_config_init(&config);
+	evidence_begin(&world.evidence, &config);
+	assert_float_equal(summary(&world).score, 100, 0); /* before a step */
 	begin(&world, NULL);
 	end_tick(&world);
 	assert_float_equal(summary(&world).score, 100, 0);
@@ -270,6 +275,73 @@ test_outage_of_both_moves_nothing(void **state)
 		end_tick(&world);
 	}
 	assert_float_equal(summary(&world).score, 100, 0);
+}
+
+static void
+test_little_traffic_is_gathered_until_both_sides_are_seen(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world, NULL); /* 1 %: a block has 200 clients */
+	count(&world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
+		(struct evidence_part){1, 1}, (struct evidence_part){0, 0});
+	end_tick(&world);
+	assert_float_equal(summary(&world).e, 0.4, 1e-12);
+	count(&world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
+		(struct evidence_part){0, 0}, (struct evidence_part){198, 0});
+	end_tick(&world);
+	assert_float_equal(summary(&world).e, 0.4, 1e-12);
+	count(&world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
+		(struct evidence_part){0, 0}, (struct evidence_part){1, 0});
+	end_tick(&world);
+	assert_true(summary(&world).e > 1);
+}
+
+static void
+test_block_ends_after_a_minute_at_the_latest(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world, NULL);
+	count(&world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
+		(struct evidence_part){1, 1}, (struct evidence_part){20, 0});
+	for (unsigned i = 0; i < 239; i++)
+		end_tick(&world);
+	assert_float_equal(summary(&world).e, 0.4, 1e-12);
+	end_tick(&world);
+	assert_true(summary(&world).e > 1);
+}
+
+static void
+test_block_has_one_share(void **state)
+{
+	struct world world;
+	double e;
+
+	(void)state;
+	begin(&world, NULL);
+	count(&world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
+		(struct evidence_part){1, 1}, (struct evidence_part){20, 0});
+	for (unsigned i = 0; i < 3; i++)
+		sample(&world, i, (struct evidence_part){1, 1},
+			(struct evidence_part){20, 0});
+	end_tick(&world);
+	evidence_begin_step(&world.evidence, 5000);
+	e = summary(&world).e;
+	assert_true(e > 1);
+	/* What latency had gathered is gone with its window. */
+	for (unsigned i = 0; i < 3; i++)
+		sample(&world, i, (struct evidence_part){0, 0},
+			(struct evidence_part){20, 0});
+	end_tick(&world);
+	assert_true(world.evidence.signals[EVIDENCE_LATENCY].judge.e == 1);
+	/* Half and half, four clients are enough. */
+	count(&world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
+		(struct evidence_part){2, 2}, (struct evidence_part){2, 0});
+	end_tick(&world);
+	assert_true(summary(&world).e > e);
 }
 
 static void
@@ -462,6 +534,25 @@ test_sentinel_watches_latency_too(void **state)
 }
 
 static void
+test_sentinel_tolerates_what_the_judge_does(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world, NULL);
+	for (unsigned i = 0; i < 20; i++) {
+		struct evidence_samples *at = &world.tick.samples[1];
+
+		/* One half is slower, but not beyond m(q). */
+		at->stable[0] = (struct evidence_part){100, 20};
+		at->stable[1] = (struct evidence_part){100, 1};
+		at->beyond[0] = at->beyond[1] = at->stable[1];
+		end_tick(&world);
+	}
+	assert_int_equal(summary(&world).untrusted, 0);
+}
+
+static void
 count_alone(struct world *world, unsigned n, unsigned x)
 {
 	count(world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
@@ -614,6 +705,10 @@ main(void)
 		cmocka_unit_test(test_weights_add_up_to_one_at_most),
 		cmocka_unit_test(test_score_falls_to_zero_as_clients_are_hurt),
 		cmocka_unit_test(test_outage_of_both_moves_nothing),
+		cmocka_unit_test(
+			test_little_traffic_is_gathered_until_both_sides_are_seen),
+		cmocka_unit_test(test_block_ends_after_a_minute_at_the_latest),
+		cmocka_unit_test(test_block_has_one_share),
 		cmocka_unit_test(test_strata_are_compared_each_for_itself),
 		cmocka_unit_test(test_each_signal_can_be_the_reason),
 		cmocka_unit_test(test_slow_candidate_is_seen_by_its_quantile),
@@ -625,6 +720,7 @@ main(void)
 		cmocka_unit_test(
 			test_sentinel_silences_a_signal_it_disbelieves),
 		cmocka_unit_test(test_sentinel_watches_latency_too),
+		cmocka_unit_test(test_sentinel_tolerates_what_the_judge_does),
 		cmocka_unit_test(test_limit_of_the_config_counts_in_every_step),
 		cmocka_unit_test(
 			test_limit_is_armed_by_itself_at_full_share_only),

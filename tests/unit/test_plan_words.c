@@ -196,6 +196,7 @@ test_restart_holds_for_one_hold(void **state)
 	pass(&world, HOLD_NS - 2 * TICK_NS);
 	assert_int_equal(world.plan.state, PLAN_HELD);
 	advance_to(&world, 5000);
+	tick(&world);
 	assert_int_equal(world.plan.state, PLAN_RUNNING);
 }
 

@@ -166,7 +166,7 @@ def test_a_page_for_an_asset_is_missing_too(site, dest):
 
 def test_recalled_answer_that_is_cut_is_cut(site):
     web = site()
-    web.release(0)
+    web.release(LEAST_SHARE)
     assert web.get("/app-2.js").body == b"two"
     web.v2.play(lambda c: (c.read_request(), c.send(
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntwo"), c.close()))
@@ -177,7 +177,7 @@ def test_recalled_answer_that_is_cut_is_cut(site):
 def test_a_remembered_version_that_a_reload_dropped(site):
     """Its name may come back, another version by then."""
     web = site()
-    web.release(0)
+    web.release(LEAST_SHARE)
     assert web.get("/app-2.js").body == b"two"
     web.perch.admin.rollback("web")
     del web.perch.config["services"]["web"]["versions"]["v2"]
@@ -193,7 +193,7 @@ def test_a_remembered_version_that_a_reload_dropped(site):
 def test_a_remembered_version_that_refuses_connections(site):
     """It isn't even tried while it is left out."""
     web = site()
-    web.release(0)
+    web.release(LEAST_SHARE)
     assert web.get("/app-2.js").body == b"two"
     web.v2.stop()
     for _ in range(3):
@@ -207,7 +207,7 @@ def test_not_modified_is_an_answer(site):
     web = site()
     web.v2.play(lambda c: (c.read_request(),
                            c.send_response(status="304 Not Modified")))
-    web.release(0)
+    web.release(LEAST_SHARE)
     answer = web.get("/app-2.js", dict(SCRIPT, **{"If-None-Match": '"a"'}))
     assert answer.status == 304
     assert answer.one("X-Perch-Rescued") == "v2"
@@ -215,7 +215,7 @@ def test_not_modified_is_an_answer(site):
 
 def test_upgrade_is_not_rescued(site):
     web = site()
-    web.release(0)
+    web.release(LEAST_SHARE)
     assert web.get("/app-2.js", dict(SCRIPT, **{
         "Connection": "Upgrade", "Upgrade": "websocket"})).status == 404
     assert not web.v2.heads
@@ -227,7 +227,7 @@ def test_bytes_behind_a_held_answer_end_its_connection(site):
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nnoHTTP/1.1 "
         b"200 OK\r\nContent-Length: 4\r\n\r\nevil")),
         _serves({"/app-1.js": b"one"}))
-    web.release(0)
+    web.release(LEAST_SHARE)
     assert web.get("/app-2.js").body == b"two"
     assert web.get("/app-1.js").body == b"one"
     assert len({r.connection for r in web.v1.requests}) == 2
@@ -236,7 +236,7 @@ def test_bytes_behind_a_held_answer_end_its_connection(site):
 def test_held_answer_that_is_not_whole_ends_its_connection(site):
     web = site()
     web.v1.play(_serves({"/app-1.js": b"one"}, missing=b"no" * 500000))
-    web.release(0)
+    web.release(LEAST_SHARE)
     assert web.get("/app-2.js").body == b"two"
     assert web.get("/app-1.js").body == b"one"
     assert len({r.connection for r in web.v1.requests}) == 2
@@ -255,7 +255,7 @@ def _of_three(start, backends, order):
                            "stable": "v1"}})
     perch.admin.release("web", "v2", 100)
     perch.admin.promote("web")
-    perch.admin.release("web", "v3", 0)
+    perch.admin.release("web", "v3", LEAST_SHARE)
     return perch, made
 
 
@@ -285,7 +285,7 @@ def test_gone_for_good_is_not_kept_by_caches(site):
     """A 410 that nobody had anything for, as a 404."""
     web = site()
     web.play(missing_status="410 Gone")
-    web.release(0)
+    web.release(LEAST_SHARE)
     answer = web.get("/nowhere.js")
     assert answer.status == 410
     assert answer.one("Cache-Control") == "no-store"

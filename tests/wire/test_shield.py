@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from perchtest import RawClient, Void, free_port, respond, wait_for
+from perchtest import (LEAST_SHARE, RawClient, Void, free_port, respond,
+                       wait_for)
 from perchtest.browser import FETCH, NAVIGATE, SCRIPT, Browser
 from perchtest.network import InNetwork, NotPermitted
 
@@ -171,16 +172,16 @@ def test_connect_timeout(site):
 
 
 def test_candidate_without_endpoint(site):
-    """Its name can't be resolved."""
+    """Its name can't be resolved: it has no need of a shield, as it gets no
+    clients."""
     web = site(candidate="nowhere.invalid:80")
-    assert _is_shielded(web.ask())
-    web.wait_requests(v2=1, v1=0)
-    web.wait_errors(no_endpoint=1)
-    assert web.shields() == (1, 1)
-    web.v1.play(_fails("500 E"))
-    assert _is_not_shielded(web.ask(), 503)
-    web.wait_requests(v2=2, v1=0)
-    web.wait_errors(no_endpoint=2)
+    release = web.perch.admin.service("web")["release"]
+    assert release["state"] == "rolled_back"
+    assert release["reason"] == \
+        "rolled back: no endpoint of v2 is healthy"
+    assert _is_not_shielded(web.ask(), 200)
+    web.wait_requests(v2=0, v1=1)
+    assert web.shields() == (0, 0)
 
 
 def test_candidate_that_hangs(site):
@@ -411,7 +412,7 @@ def test_pinned_client(site):
     web = site()
     browser = Browser(web.client)
     assert browser.navigate().body == b"v2"
-    web.perch.admin.share("web", 0)
+    web.perch.admin.share("web", LEAST_SHARE)
     web.v2.play(_fails("503 E"))
     assert _is_shielded(browser.asset("/app.js"))
     assert browser.pin == "v2"
@@ -451,7 +452,7 @@ def test_override_sees_the_failure(site):
 
 
 def test_stable_is_not_shielded(site):
-    web = site(share=0)
+    web = site(share=LEAST_SHARE)
     web.v1.play(_fails("503 E"))
     assert _is_not_shielded(web.ask(), 503)
     assert not web.v2.heads
@@ -640,7 +641,7 @@ def test_rescue_that_fails_is_not_shielded(site):
 
 
 def test_rescue_asked_of_the_candidate_is_no_failure_of_it(site):
-    web = site(share=0)
+    web = site(share=LEAST_SHARE)
     web.v1.play(_fails("404 Not Found", b"v1 lacks it"))
     web.v2.play(_fails("503 E"))
     answer = web.ask(fields=SCRIPT)

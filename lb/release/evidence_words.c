@@ -1,0 +1,72 @@
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "release/evidence.h"
+
+const char *
+evidence_signal_name(const struct evidence *evidence, unsigned signal,
+	char *out, size_t size)
+{
+	static const char *const names[EVIDENCE_SIGNALS] = {
+		[EVIDENCE_ERRORS] = "errors",
+		[EVIDENCE_NOT_FOUND] = "not_found",
+		[EVIDENCE_LATENCY] = "latency.p50",
+		[EVIDENCE_LATENCY + 1] = "latency.p95",
+		[EVIDENCE_LATENCY + 2] = "latency.p99",
+		[EVIDENCE_LIMIT] = "limit.errors",
+	};
+
+	assert(signal < EVIDENCE_SIGNALS);
+	if (signal >= EVIDENCE_WATCH && signal < EVIDENCE_COUNTS)
+		snprintf(out, size, "watch.%s",
+			evidence->config.watches[signal - EVIDENCE_WATCH]);
+	else
+		snprintf(out, size, "%s", names[signal]);
+	return out;
+}
+
+const char *
+evidence_number(uint64_t number, char out[EVIDENCE_NUMBER_SIZE])
+{
+	char digits[EVIDENCE_NUMBER_SIZE];
+	size_t n = (size_t)snprintf(digits, sizeof(digits), "%" PRIu64, number);
+	size_t used = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (i > 0 && (n - i) % 3 == 0)
+			out[used++] = ',';
+		out[used++] = digits[i];
+	}
+	out[used] = '\0';
+	return out;
+}
+
+const char *
+evidence_explain(const struct evidence *evidence, unsigned signal,
+	const char *candidate, const char *stable, char *out, size_t size)
+{
+	const struct evidence_signal *at = &evidence->signals[signal];
+	char name[EVIDENCE_NAME_MAX + 16];
+	char x_c[EVIDENCE_NUMBER_SIZE], n_c[EVIDENCE_NUMBER_SIZE];
+	char x_s[EVIDENCE_NUMBER_SIZE], n_s[EVIDENCE_NUMBER_SIZE];
+	bool is_slow = signal >= EVIDENCE_LATENCY &&
+		       signal < EVIDENCE_LATENCY + EVIDENCE_QUANTILES;
+
+	evidence_signal_name(evidence, signal, name, sizeof(name));
+	evidence_number(at->candidate.x, x_c);
+	evidence_number(at->stable.x, x_s);
+	evidence_number(
+		is_slow ? at->candidate.n : evidence->candidate_clients, n_c);
+	evidence_number(is_slow ? at->stable.n : evidence->stable_clients, n_s);
+	if (signal == EVIDENCE_LIMIT)
+		snprintf(out, size,
+			"%s: %s of %s clients hurt on %s, over %.3g %%", name,
+			x_c, n_c, candidate, 100 * evidence->limit_rate);
+	else
+		snprintf(out, size,
+			"%s: %s of %s clients %s on %s, %s of %s on %s", name,
+			x_c, n_c, is_slow ? "slow" : "hurt", candidate, x_s,
+			n_s, stable);
+	return out;
+}
