@@ -2,14 +2,14 @@
 else happens meanwhile."""
 
 import resource
-import threading
+import statistics
 import time
 
 import pytest
 
 from perchtest import wait_for
 from perchtest.perch import is_sanitized
-from rollout import STEPS, Rollout, Version, change_shares
+from rollout import SHARED, STEPS, Rollout, Version, change_shares
 
 
 def test_a_good_release_goes_to_the_end():
@@ -97,19 +97,14 @@ QUICK = 0.01  # s, from the word to an answer of the new share everywhere
 
 
 def test_a_share_is_in_force_at_once_on_all_workers():
-    """Of ten changes that the machine did not hold up (by a third of that
-    time, seen in the herd, which waits for its clock alone) all are that
-    quick. Without a state_dir: the disk has a time of its own."""
+    """Half of all changes on any machine; and each, if what the scheduler
+    says that the processes waited for a core is taken off. Without a
+    state_dir: the disk has a time of its own."""
     if is_sanitized():
         pytest.skip("a time of the program as it ships")
-    on_time = []
-    for _ in range(5):
-        on_time += [took for took, lateness in change_shares(10)
-                    if lateness < QUICK / 3]
-        if len(on_time) >= 10:
-            break
-    assert len(on_time) >= 10, "the machine is too busy to tell"
-    assert max(on_time) < QUICK, sorted(on_time)
+    changes = change_shares(30)
+    assert statistics.median(change.took for change in changes) < QUICK
+    assert max(change.took - change.waited for change in changes) < QUICK
 
 
 def test_killed_in_the_middle_it_goes_on():
@@ -143,7 +138,7 @@ def limit_files(perch, size):
 
 def test_rollback_while_the_journal_fails():
     v1, v2 = Version("v1"), Version("v2")
-    with Rollout({"web": [v1, v2]}, {"steps": [20, 100]},
+    with Rollout({"web": [v1, v2]}, {"steps": [20, 100]}, SHARED,
                  state=True) as rollout:
         rollout.release("web", "v2")
         limit_files(rollout.perch, 1)
