@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from perchtest import RawClient, Void, free_port, respond, wait_for
-from perchtest.browser import FETCH, NAVIGATE, SCRIPT, Browser
+from perchtest import (
+    LEAST_SHARE, RawClient, Void, free_port, respond, wait_for)
+from perchtest.browser import FETCH, NAVIGATE, OF_V1, SCRIPT, Browser
 from perchtest.network import InNetwork, NotPermitted
 
 
@@ -58,9 +59,11 @@ class Site:
     def __init__(self, start, backends, service=None, candidate=None,
                  **settings):
         self.v1, self.v2 = backends("v1", "v2")
+        # However much the candidate harms, its release is not to end.
         self.perch = start({"web": dict({
             "versions": {"v1": self.v1, "v2": candidate or self.v2},
-            "stable": "v1"}, **(service or {}))}, **settings)
+            "stable": "v1", "plan": "keep"}, **(service or {}))},
+            plans={"keep": {"on_harm": "freeze"}}, **settings)
         self.client = RawClient(self.perch.port)
 
     def release(self, share=100):
@@ -170,17 +173,13 @@ def test_connect_timeout(site):
         web.wait_errors(connect_timeout=1)
 
 
-def test_candidate_without_endpoint(site):
-    """Its name can't be resolved."""
-    web = site(candidate="nowhere.invalid:80")
-    assert _is_shielded(web.ask())
-    web.wait_requests(v2=1, v1=0)
-    web.wait_errors(no_endpoint=1)
-    assert web.shields() == (1, 1)
-    web.v1.play(_fails("500 E"))
-    assert _is_not_shielded(web.ask(), 503)
-    web.wait_requests(v2=2, v1=0)
-    web.wait_errors(no_endpoint=2)
+def test_candidate_without_endpoint_gets_nobody(site):
+    """Its name can't be resolved: the release ends before it begins."""
+    web = site(candidate="nowhere.invalid:80", share=None)
+    status, answer = web.perch.admin.word("web", "release", version="v2")
+    assert status == 409
+    assert answer["error"] == "rolled back: no endpoint of v2 is healthy"
+    assert _is_not_shielded(web.ask(), 200)
 
 
 def test_candidate_that_hangs(site):
@@ -411,7 +410,7 @@ def test_pinned_client(site):
     web = site()
     browser = Browser(web.client)
     assert browser.navigate().body == b"v2"
-    web.perch.admin.share("web", 0)
+    web.perch.admin.share("web", LEAST_SHARE)
     web.v2.play(_fails("503 E"))
     assert _is_shielded(browser.asset("/app.js"))
     assert browser.pin == "v2"
@@ -451,9 +450,9 @@ def test_override_sees_the_failure(site):
 
 
 def test_stable_is_not_shielded(site):
-    web = site(share=0)
+    web = site(share=LEAST_SHARE)
     web.v1.play(_fails("503 E"))
-    assert _is_not_shielded(web.ask(), 503)
+    assert _is_not_shielded(web.ask(fields=dict(FETCH, **OF_V1)), 503)
     assert not web.v2.heads
 
 
@@ -640,10 +639,10 @@ def test_rescue_that_fails_is_not_shielded(site):
 
 
 def test_rescue_asked_of_the_candidate_is_no_failure_of_it(site):
-    web = site(share=0)
+    web = site(share=LEAST_SHARE)
     web.v1.play(_fails("404 Not Found", b"v1 lacks it"))
     web.v2.play(_fails("503 E"))
-    answer = web.ask(fields=SCRIPT)
+    answer = web.ask(fields=dict(SCRIPT, **OF_V1))
     assert (answer.status, answer.body) == (404, b"v1 lacks it")
     assert web.shields() == (0, 0)
 
