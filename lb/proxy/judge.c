@@ -289,7 +289,11 @@ on_written(bool is_on_disk, const char *why, void *arg)
 	else
 		snprintf(text, sizeof(text),
 			"not done, as it can't be written down: %s", why);
-	if (is_on_disk)
+	if (is_on_disk && is_mine && !written->is_in_force &&
+		judge->plan.state == PLAN_ROLLED_BACK)
+		/* Harm was quicker than the word that awaited its record. */
+		acknowledge(written, JUDGE_REFUSED, judge->plan.reason);
+	else if (is_on_disk)
 		acknowledge(written, JUDGE_DONE, "");
 	else
 		acknowledge(written, JUDGE_UNWRITTEN, text);
