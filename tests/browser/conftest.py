@@ -13,10 +13,12 @@ _TREE = os.path.dirname(os.path.dirname(_HERE))
 _DEMO = os.path.join(_TREE, "demo")
 sys.path.insert(0, _HERE)
 sys.path.insert(0, os.path.join(_TREE, "tests", "wire"))
+sys.path.insert(0, os.path.join(_TREE, "tests", "release"))
 
 import plain as plain_routing  # noqa: E402
 from chromium import Chromium  # noqa: E402
 from perchtest import Perch, free_port, wait_for  # noqa: E402
+from rollout import PLAN, Herd  # noqa: E402
 
 SHARE_OF_REQUESTS = 50
 
@@ -38,6 +40,16 @@ class Builds:
             "/assets/" + name: version for version in words
             for name in os.listdir(folder / version / "assets")}
         self.addresses = {}
+
+    @contextlib.contextmanager
+    def failing_pages(self, version):
+        """Its pages are answered with 500, its assets as ever."""
+        page = self.folder / version / "index.html"
+        away = page.rename(page.with_suffix(".away"))
+        try:
+            yield
+        finally:
+            away.rename(page)
 
 
 def _is_open(port):
@@ -74,6 +86,28 @@ def shop(builds):
     with Perch({"shop": {"versions": builds.addresses, "stable": "v1"}},
                workers=2, log={"level": "warn"}) as perch:
         yield perch
+
+
+@pytest.fixture
+def busy_shop(builds):
+    """Starts a perch whose releases go on by themselves, with others who are
+    there, too: few browsers are no crowd to judge by. None of these may see
+    a failure."""
+    with contextlib.ExitStack() as stack:
+        def make(**plan):
+            perch = stack.enter_context(Perch(
+                {"shop": {"versions": builds.addresses, "stable": "v1",
+                          "plan": "short"}},
+                plans={"short": dict(PLAN, **plan)},
+                workers=2, log={"level": "warn"}))
+            herd = Herd(perch.port, visit="n/", rate=200)
+            stack.callback(herd.close)
+            herds.append(herd)
+            return perch
+        herds = []
+        yield make
+        for herd in herds:
+            assert herd.stop().failures() == []
 
 
 @pytest.fixture

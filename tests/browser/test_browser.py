@@ -95,8 +95,8 @@ class Story:
             self.step(self.tabs(one), "visit", 2) +
             self.step(self.tabs(*others), "reload", 2))
 
-    def load_late_parts(self):
-        reports = self.step(self.tabs(*TABS), "details", 1)
+    def load_late_parts(self, *names):
+        reports = self.step(self.tabs(*(names or TABS)), "details", 1)
         assert all(r.details == r.page for r in reports), reports
 
     def end(self):
@@ -203,6 +203,80 @@ def test_tabs_that_outlive_their_cookie(shop, browser, builds):
     wait_for("more of them", lambda: count_rescues(shop) > before)
     assert set(story.open_pages().values()) == {"v1"}
     story.end()
+
+
+class Company:
+    """Clients who go on from page to page while a release goes on by itself;
+    nobody waits for the other, so the share may change between any two steps,
+    and what pins can't do for tabs of one client is rescue's to do."""
+
+    def __init__(self, perch, browser, builds, clients):
+        self.perch = perch
+        self.story = Story(
+            browser, builds, "http://127.0.0.1:%d/" % perch.port)
+        for i in range(clients):
+            self.story.open_client("client %d" % i)
+        self.seen = set()  # versions of pages
+        self.open_pages(*TABS)
+
+    def release(self):
+        return self.perch.admin.service("shop")["release"]
+
+    def open_pages(self, *names):
+        """The versions that these tabs show then."""
+        pages = self.story.step(self.story.tabs(*names), "visit", 2)
+        now = {report.page for report in pages}
+        self.seen |= now
+        return now
+
+    def go_on(self, *names):
+        """What a page loads late comes when there may be another share."""
+        self.story.load_late_parts(*names)
+        return self.open_pages(*(names or TABS))
+
+    def go_on_until(self, is_over, *names):
+        while not is_over():
+            self.go_on(*names)
+
+    def has_ended(self):
+        return not self.release()["running"]
+
+
+def test_a_release_that_drives_itself(busy_shop, browser, builds):
+    shop = busy_shop(steps=[5, 20, 50, 100], hold="3s")
+    company = Company(shop, browser, builds, 5)
+    assert company.seen == {"v1"}
+    shop.admin.do("/api/v1/services/shop/release", {"version": "v2"})
+    company.go_on_until(company.has_ended)
+    assert company.release()["reason"] == "done: v2 is stable now"
+    assert company.go_on() == {"v2"}
+    company.story.load_late_parts()
+    company.story.end()
+
+
+def test_a_release_that_rolls_itself_back(busy_shop, browser, builds):
+    """Its server begins to fail in the middle. Pages that are opened then are
+    the old version's, and those that were open stay whole: one tab of each
+    client rests meanwhile."""
+    shop = busy_shop(steps=[5, 50, 100], hold="20s")
+    company = Company(shop, browser, builds, 5)
+    shop.admin.do("/api/v1/services/shop/release",
+                  {"version": "v2", "share": 50})
+    company.go_on_until(lambda: "v2" in company.seen)
+    one, *others = TABS
+    resting = company.open_pages(one)
+    assert "v2" in resting
+    before = count_rescues(shop)
+    with builds.failing_pages("v2"):
+        company.go_on_until(company.has_ended, *others)
+        reason = company.release()["reason"]
+        assert reason.startswith("rolled back: errors: "), reason
+        company.story.load_late_parts(one)
+        wait_for("rescues", lambda: count_rescues(shop) > before)
+        company.story.load_late_parts(*others)
+        assert company.open_pages(*TABS) == {"v1"}
+    company.story.load_late_parts()
+    company.story.end()
 
 
 def test_plain_weighted_routing_breaks_pages(

@@ -27,6 +27,9 @@ PLAN = {"steps": STEPS, "hold": "1s", "min_clients": 10,
         "latency": {"margin": "150ms"}}
 # An answer that takes longer than this is a slow one in any case.
 SLOW_MS = 400
+# A herd of pages with an asset that both versions have. Where each has its own,
+# those of the candidate's last pages reach it by rescue after its end.
+SHARED = {"visit": "n/,s/assets/app.js"}
 # A herd that was later than this, in s, was held up by the machine: it waits
 # for nothing that perch does.
 LATE = 0.1
@@ -59,6 +62,10 @@ class Version:
         self._process.stdin.write(text + "\n")
         self._process.stdin.flush()
         return self._process.stdout.readline()
+
+    @property
+    def pid(self):
+        return self._process.pid
 
     def report(self):
         """Requests and faults so far; first, first_fault and last in s."""
@@ -257,3 +264,71 @@ class Rollout:
         return [event for event in found
                 if name is None or event["event"] == name]
 
+
+# -- how soon a word is obeyed ------------------------------------------------
+
+# Connections go to workers by a hash of theirs: that so many are all one
+# worker's has a chance of 2 in 65,536. Each is used every 4 ms.
+CONNECTIONS = 16
+RATE = 4000
+
+
+def waited_for_a_core(pids):
+    """The seconds that their threads have, all in all, been ready to run and
+    did not: the scheduler's own account."""
+    waited = 0
+    for pid in pids:
+        for thread in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/schedstat" % (pid, thread),
+                      encoding="ascii") as file:
+                waited += int(file.read().split()[1])
+    return waited / 1e9
+
+
+class Change:
+    """Of the share to 100 %, said at a time; waited: for a core, by all that
+    had to do with it."""
+
+    def __init__(self, said, waited):
+        self.said = said
+        self.waited = waited
+        self.took = None  # s until each connection had an answer of v2
+
+    def look(self, records):
+        first = {}
+        for record in records:
+            if record.version == "v2" and record.sent >= self.said:
+                first.setdefault(record.connection, record.end - self.said)
+        assert len(first) == CONNECTIONS
+        self.took = max(first.values())
+        self.waited += max(r.sent - r.due for r in records
+                           if self.said <= r.due <= self.said + self.took)
+        return self
+
+
+def change_shares(count, **perch):
+    """Raises the share from next to nothing to 100 %, so many times."""
+    v1, v2 = Version("v1"), Version("v2")
+    changes = []
+
+    def wait_more(version, more):
+        more += version.report()["requests"]
+        wait_for("traffic", lambda: version.report()["requests"] > more)
+
+    with Rollout({"web": [v1, v2]}, herd={
+            "visit": "n/", "rate": RATE, "new": 0, "clients": 4000,
+            "connections": CONNECTIONS, "most": CONNECTIONS},
+            **perch) as rollout:
+        involved = [os.getpid(), rollout.perch.pid, v2.pid]
+        rollout.release("web", "v2", share=0.01)
+        for _ in range(count):
+            rollout.say("web", "share", share=0.01)
+            wait_more(v1, 500)
+            before = waited_for_a_core(involved)
+            said = time.monotonic()
+            rollout.say("web", "share", share=100)
+            wait_more(v2, 50)
+            changes.append(Change(said, waited_for_a_core(involved) - before))
+            wait_more(v2, 500)
+        records = rollout.end()
+    return [change.look(records) for change in changes]

@@ -1,8 +1,8 @@
 """Bad releases: each is rolled back by itself, for the right reason, and
 with the shield few or none notice.
 
-Pages here have an asset that both versions have: one that only the candidate
-has, stable can't give in its stead.
+Most pages here have an asset that both versions have: one that only the
+candidate has, stable can't give in its stead.
 """
 
 import re
@@ -10,12 +10,11 @@ import re
 import pytest
 
 from perchtest import wait_for
-from rollout import LATE, SLOW_MS, Rollout, Version
+from rollout import LATE, SHARED, SLOW_MS, Rollout, Version
 
 SHARE = 10  # percent that a bad one begins with
 PATIENT = {"timeouts": {"response": "400ms"}}  # for one that hangs
 GRPC = {"visit": "g/shop.Cart/Add"}
-SHARED = {"visit": "n/,s/assets/app.js"}
 SLOW = r"latency\.p(50|95|99): \d+ of \d+ clients slow on v2, "
 HURT = r"errors: \d+ of \d+ clients hurt on v2, "
 DEAD = "no endpoint of v2 is healthy"
@@ -77,8 +76,7 @@ def test_what_no_shield_can_mend(order, why, herd):
         rollout.release("web", "v2", share=SHARE)
         assert_rolled_back(rollout, "web", why)
         records = rollout.end()
-        assert 0 < len(records.hurt()) < 0.1 * len(
-            {record.client for record in records})
+        assert 0 < len(records.hurt()) < 100
         # Those of v2's own clients, and none after it had ended.
         assert {r.version for r in records.failures()} <= {"v2", "-"}
 
