@@ -1,6 +1,5 @@
-#include "proxy/judge.h"
+#include "proxy/judge_private.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +19,6 @@
  * crowd's tick and begins a step of it under the epoch that the cell is about to
  * have, so that no client is counted on a side that it is no longer on.
  */
-
-#define JUDGE_SELF "judge"
 
 struct judge *
 judge_new(struct releases *releases, struct registry_unit *unit)
@@ -54,8 +51,8 @@ is_running(const struct judge *judge)
 	       RELEASE_RUNNING;
 }
 
-static void
-set_word(struct judge *judge, const char *who, const char *why)
+void
+judge_set_word(struct judge *judge, const char *who, const char *why)
 {
 	snprintf(judge->who, sizeof(judge->who), "%s", who);
 	snprintf(judge->why, sizeof(judge->why), "%s", why);
@@ -69,9 +66,8 @@ set_watches(struct judge *judge, bool is_on)
 	const struct evidence_config *config = &judge->evidence.config;
 
 	for (unsigned i = 0; i < config->n_watches; i++)
-		registry_set_watch(
-			registry_service(judge->releases->registry,
-				config->watches[i]),
+		registry_set_watch(registry_service(judge->releases->registry,
+					   config->watches[i]),
 			&(struct registry_watch){.unit = judge->unit,
 				.index = i,
 				.member = is_on ? judge->sides[0].service
@@ -84,14 +80,14 @@ stop_counting(struct judge *judge)
 	if (judge->crowd == NULL)
 		return;
 	set_watches(judge, false);
-	crowd_publish(&judge->unit->release.crowd, NULL,
-		judge->releases->stamp + 1);
+	crowd_publish(
+		&judge->unit->release.crowd, NULL, judge->releases->stamp + 1);
 	judge->crowd = NULL;
 }
 
 /* For a release whose cell will have this generation and epoch. */
-static void
-start_counting(struct judge *judge, uint32_t generation, uint16_t epoch)
+void
+judge_start_counting(struct judge *judge, uint32_t generation, uint16_t epoch)
 {
 	stop_counting(judge);
 	judge->crowd =
@@ -144,25 +140,25 @@ start_release(struct judge *judge, uint16_t share_bp)
 		choices[i] = (struct release_choice){
 			&judge->sides[i].service->release,
 			judge->sides[i].candidate};
-	start_counting(judge, *unit->last_generation + 1,
+	judge_start_counting(judge, *unit->last_generation + 1,
 		(uint16_t)(release_unit_cell(unit).epoch + 1));
 	/* What was checked when it was asked for can have changed since. */
-	if (!release_start(unit, choices, judge->n_sides, share_bp,
-		    judge->seed, clock_wall_ns(), &error))
+	if (!release_start(unit, choices, judge->n_sides, share_bp, judge->seed,
+		    clock_wall_ns(), &error))
 		log_error("release of %s: %s", unit->name, error.message);
 	free(choices);
 }
 
-static void
-begin_step(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
+void
+judge_begin_step(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 {
 	evidence_begin_step(&judge->evidence, share_bp);
 	judge->step_ns = now_ns;
 	judge->window = judge->evidence.window;
 }
 
-static void
-put_share(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
+void
+judge_put_share(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 {
 	struct release_unit *unit = &judge->unit->release;
 	struct release_cell cell = release_unit_cell(unit);
@@ -176,14 +172,14 @@ put_share(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 			crowd_begin_step(
 				judge->crowd, (uint16_t)(cell.epoch + 1));
 		if (!release_set_share(unit, share_bp, &error))
-			log_error("release of %s: %s", unit->name,
-				error.message);
+			log_error(
+				"release of %s: %s", unit->name, error.message);
 	}
-	begin_step(judge, share_bp, now_ns);
+	judge_begin_step(judge, share_bp, now_ns);
 }
 
-static void
-act(struct judge *judge, const struct plan_output *out, uint64_t now_ns)
+void
+judge_act(struct judge *judge, const struct plan_output *out, uint64_t now_ns)
 {
 	struct release_unit *unit = &judge->unit->release;
 	struct error error;
@@ -193,19 +189,19 @@ act(struct judge *judge, const struct plan_output *out, uint64_t now_ns)
 	case PLAN_ACT_NONE:
 		return;
 	case PLAN_ACT_SHARE:
-		put_share(judge, out->share_bp, now_ns);
+		judge_put_share(judge, out->share_bp, now_ns);
 		return;
 	case PLAN_ACT_ROLLBACK:
 		if (is_running(judge) &&
 			!release_rollback(unit, clock_wall_ns(), &error))
-			log_error("release of %s: %s", unit->name,
-				error.message);
+			log_error(
+				"release of %s: %s", unit->name, error.message);
 		break;
 	case PLAN_ACT_PROMOTE:
 		if (is_running(judge) &&
 			!release_promote(unit, clock_wall_ns(), &error))
-			log_error("release of %s: %s", unit->name,
-				error.message);
+			log_error(
+				"release of %s: %s", unit->name, error.message);
 		break;
 	}
 	stop_counting(judge);
@@ -247,7 +243,7 @@ struct written {
 	unsigned run;
 	uint64_t seq;
 	enum plan_act act; /* that has been done already */
-	bool is_in_force;  /* it awaited no record */
+	bool is_in_force; /* it awaited no record */
 	judge_ack_fn *ack;
 	void *arg;
 };
@@ -289,7 +285,11 @@ on_written(bool is_on_disk, const char *why, void *arg)
 	else
 		snprintf(text, sizeof(text),
 			"not done, as it can't be written down: %s", why);
-	if (is_on_disk)
+	if (is_on_disk && is_mine && !written->is_in_force &&
+		judge->plan.state == PLAN_ROLLED_BACK)
+		/* Harm was quicker than the word that awaited its record. */
+		acknowledge(written, JUDGE_REFUSED, judge->plan.reason);
+	else if (is_on_disk)
 		acknowledge(written, JUDGE_DONE, "");
 	else
 		acknowledge(written, JUDGE_UNWRITTEN, text);
@@ -339,7 +339,7 @@ carry_out(struct judge *judge, const struct plan_output *out,
 	const char *event = name_event(out, &judge->plan, before, before_bp);
 	json_t *told = NULL;
 
-	act(judge, out, now_ns);
+	judge_act(judge, out, now_ns);
 	judge->n_promoted += out->act == PLAN_ACT_PROMOTE;
 	judge->n_rolled_back += out->act == PLAN_ACT_ROLLBACK;
 	if (out->has_event)
@@ -348,8 +348,7 @@ carry_out(struct judge *judge, const struct plan_output *out,
 	if (told != NULL)
 		releases_emit(judge->releases, told);
 	if (out->has_record)
-		write_record(
-			judge, out, name_record(judge, out, event), word);
+		write_record(judge, out, name_record(judge, out, event), word);
 }
 
 /* --- each tick ------------------------------------------------------------------ */
@@ -371,8 +370,8 @@ candidate_of(const struct judge *judge, const struct judge_side *side)
 
 /* Of a group the service that is worst off. */
 static void
-count_healthy(const struct judge *judge, uint64_t now_ns,
-	struct plan_input *input)
+count_healthy(
+	const struct judge *judge, uint64_t now_ns, struct plan_input *input)
 {
 	const struct snapshot_version *version;
 	double worst = 2, part;
@@ -387,8 +386,7 @@ count_healthy(const struct judge *judge, uint64_t now_ns,
 		worst = part;
 		input->n_endpoints =
 			version != NULL ? (unsigned)version->n_endpoints : 1;
-		input->n_healthy =
-			(unsigned)(part * input->n_endpoints + 0.5);
+		input->n_healthy = (unsigned)(part * input->n_endpoints + 0.5);
 	}
 }
 
@@ -414,7 +412,7 @@ ask_plan(struct judge *judge, uint64_t now_ns)
 		return;
 	/* What an operator asked for is still theirs when it comes about. */
 	if (!is_by_word && before != PLAN_IDLE)
-		set_word(judge, JUDGE_SELF, "");
+		judge_set_word(judge, JUDGE_SELF, "");
 	carry_out(judge, &out, before, before_bp, NULL, now_ns);
 }
 
@@ -450,89 +448,6 @@ judge_tick(struct judge *judge, uint64_t now_ns)
 
 /* --- beginnings and words --------------------------------------------------------- */
 
-static void
-copy_statuses(_Atomic uint64_t *out, const struct config_statuses *ranges,
-	size_t n, unsigned also_class)
-{
-	uint64_t words[REGISTRY_STATUS_WORDS] = {0};
-
-	for (unsigned status = 100; status < 1000; status++)
-		if (config_statuses_have(ranges, n, status) ||
-			status / 100 == also_class)
-			words[status / 64] |= UINT64_C(1) << status % 64;
-	for (unsigned i = 0; i < REGISTRY_STATUS_WORDS; i++)
-		atomic_store_explicit(&out[i], words[i], memory_order_relaxed);
-}
-
-static void
-configure_evidence(struct judge *judge, const struct config_plan *plan)
-{
-	struct evidence_config config;
-
-	evidence_config_init(&config);
-	config.false_rollback = plan->false_rollback;
-	config.tolerance = plan->tolerance;
-	config.worse = plan->worse;
-	config.latency_tolerance = plan->latency.tolerance;
-	config.latency_slack_ns = plan->latency.margin_ns;
-	config.max_error_rate = plan->max_error_rate_bp / 10000.0;
-	for (size_t i = 0;
-		i < plan->n_watch && config.n_watches < EVIDENCE_WATCHES_MAX;
-		i++)
-		snprintf(config.watches[config.n_watches++],
-			sizeof(config.watches[0]), "%s", plan->watch[i]);
-	evidence_begin(&judge->evidence, &config);
-	copy_statuses(judge->unit->error_statuses, plan->error_statuses,
-		plan->n_error_statuses, 0);
-	copy_statuses(judge->unit->watch_statuses, plan->error_statuses,
-		plan->n_error_statuses,
-		plan->watch_client_errors == CONFIG_TRUE ? 4 : 0);
-}
-
-static const char *
-stable_name(const struct judge *judge)
-{
-	struct release_cell cell;
-
-	return release_read(&judge->sides[0].service->release, &cell)
-		->stable->name;
-}
-
-/* share_bp: what to begin at instead of the first step, or 0. */
-static void
-configure_plan(const struct judge *judge, const struct config_plan *from,
-	uint16_t share_bp, bool is_auto, struct plan_config *out)
-{
-	plan_config_init(out);
-	out->n_steps = 0;
-	if (share_bp > 0)
-		out->steps_bp[out->n_steps++] = share_bp;
-	for (size_t i = 0;
-		i < from->n_steps && out->n_steps < PLAN_STEPS_MAX; i++)
-		if (from->steps_bp[i] > share_bp)
-			out->steps_bp[out->n_steps++] =
-				(uint16_t)from->steps_bp[i];
-	out->hold_ns = from->hold_ns;
-	out->min_clients = (uint32_t)from->min_clients;
-	out->is_auto = is_auto;
-	out->needs_proof = from->advance == CONFIG_ADVANCE_PROVEN;
-	out->on_harm = from->on_harm == CONFIG_ON_HARM_FREEZE
-			       ? PLAN_HARM_FREEZE
-			       : PLAN_HARM_ROLLBACK;
-	snprintf(out->candidate, sizeof(out->candidate), "%s",
-		judge->sides[0].candidate);
-	snprintf(out->stable, sizeof(out->stable), "%s", stable_name(judge));
-}
-
-static void
-take_sides(struct judge *judge, const struct judge_side *sides, size_t n)
-{
-	free(judge->sides);
-	judge->sides = memory_zalloc_array(n, sizeof(*sides));
-	memcpy(judge->sides, sides, n * sizeof(*sides));
-	judge->n_sides = n;
-}
-
 void
 judge_begin(struct judge *judge, const struct judge_start *start,
 	const struct judge_word *word)
@@ -542,17 +457,17 @@ judge_begin(struct judge *judge, const struct judge_start *start,
 	struct plan_output out;
 
 	judge->run++;
-	take_sides(judge, start->sides, start->n_sides);
+	judge_take_sides(judge, start->sides, start->n_sides);
 	snprintf(judge->plan_name, sizeof(judge->plan_name), "%s",
 		start->plan->name);
 	judge->seed = start->seed;
 	judge->began_ns = now_ns;
 	judge->untrusted = 0;
 	memset(&judge->totals, 0, sizeof(judge->totals));
-	configure_evidence(judge, start->plan);
-	configure_plan(
+	judge_configure_evidence(judge, start->plan);
+	judge_configure_plan(
 		judge, start->plan, start->share_bp, start->is_auto, &config);
-	set_word(judge, word->who, word->why);
+	judge_set_word(judge, word->who, word->why);
 	judge->durable_seq = judge->plan.seq;
 	plan_begin(&judge->plan, &config, judge->plan.seq, now_ns, &out);
 	carry_out(judge, &out, PLAN_IDLE, 0, word, now_ns);
@@ -573,7 +488,7 @@ judge_say(struct judge *judge, const struct plan_word *what,
 			word->ack(JUDGE_REFUSED, error.message, word->arg);
 		return;
 	}
-	set_word(judge, word->who, word->why);
+	judge_set_word(judge, word->who, word->why);
 	carry_out(judge, &out, before, before_bp, word, now_ns);
 }
 
@@ -585,151 +500,7 @@ judge_note_config(struct judge *judge, const char *why)
 
 	if (!plan_is_active(&judge->plan) || is_running(judge))
 		return;
-	if (strcmp(stable_name(judge), judge->sides[0].candidate) == 0)
+	if (strcmp(judge_stable_name(judge), judge->sides[0].candidate) == 0)
 		what.kind = PLAN_PROMOTE;
 	judge_say(judge, &what, &word);
-}
-
-/* --- over restarts --------------------------------------------------------------------- */
-
-json_t *
-judge_state(const struct judge *judge)
-{
-	json_t *state = release_state_to_json(&judge->unit->release);
-	json_t *candidates = json_object();
-	char seed[17];
-
-	if (judge->n_sides == 0) {
-		json_decref(candidates);
-		return state;
-	}
-	for (size_t i = 0; i < judge->n_sides; i++)
-		json_object_set_new(candidates, judge->sides[i].service->name,
-			json_string(judge->sides[i].candidate));
-	snprintf(seed, sizeof(seed), "%016" PRIx64, judge->seed);
-	json_object_set_new(state, "plan",
-		json_pack("{s:s, s:b, s:s, s:o, s:s, s:I, s:i, s:i, s:s, s:s}",
-			"name", judge->plan_name, "auto",
-			judge->plan.config.is_auto, "seed", seed, "candidates",
-			candidates, "state",
-			plan_state_name(judge->record.state), "seq",
-			(json_int_t)judge->record.seq, "first_bp",
-			(int)judge->plan.config.steps_bp[0], "share_bp",
-			(int)judge->record.share_bp, "reason",
-			judge->record.reason, "who", judge->who));
-	return state;
-}
-
-static bool
-read_sides(struct judge *judge, const json_t *candidates)
-{
-	struct judge_side *sides = memory_zalloc_array(
-		json_object_size(candidates) + 1, sizeof(*sides));
-	const char *service;
-	json_t *version;
-	bool is_good = true;
-	size_t n = 0;
-
-	json_object_foreach((json_t *)(uintptr_t)candidates, service, version)
-	{
-		const char *name = json_string_value(version);
-
-		if (!release_is_name(service) || name == NULL ||
-			!release_is_name(name)) {
-			is_good = false;
-			break;
-		}
-		sides[n].service =
-			registry_service(judge->releases->registry, service);
-		release_copy_name(sides[n++].candidate, name);
-	}
-	is_good = is_good && n > 0;
-	if (is_good)
-		take_sides(judge, sides, n);
-	free(sides);
-	return is_good;
-}
-
-static bool
-read_record(const json_t *plan, struct plan_record *out)
-{
-	const char *state = json_string_value(json_object_get(plan, "state"));
-	const char *reason = json_string_value(json_object_get(plan, "reason"));
-	json_int_t share_bp =
-		json_integer_value(json_object_get(plan, "share_bp"));
-	json_int_t seq = json_integer_value(json_object_get(plan, "seq"));
-
-	memset(out, 0, sizeof(*out));
-	if (state == NULL || !plan_state_parse(state, &out->state) ||
-		reason == NULL || share_bp < 0 ||
-		share_bp > RELEASE_SHARE_FULL || seq < 1)
-		return false;
-	out->seq = (uint64_t)seq;
-	out->share_bp = (uint16_t)share_bp;
-	out->is_promotion = out->state == PLAN_DONE;
-	snprintf(out->reason, sizeof(out->reason), "%s", reason);
-	return true;
-}
-
-/* The release goes on at the share of its newest record, which a crash may have
- * kept from the cell. */
-static void
-go_on(struct judge *judge, struct plan_output *out, bool was_running,
-	uint64_t now_ns)
-{
-	struct release_cell cell = release_unit_cell(&judge->unit->release);
-
-	if (!plan_is_active(&judge->plan)) {
-		act(judge, out, now_ns);
-		return;
-	}
-	/* Ended by a config that was changed meanwhile: the first tick says so. */
-	if (was_running && cell.state != RELEASE_RUNNING)
-		return;
-	if (was_running) {
-		start_counting(judge, cell.generation, cell.epoch);
-		begin_step(judge, cell.share_bp, now_ns);
-	}
-	if (!was_running || cell.share_bp != judge->plan.share_bp)
-		put_share(judge, judge->plan.share_bp, now_ns);
-}
-
-bool
-judge_resume(struct judge *judge, const json_t *state,
-	const struct snapshot *snapshot, struct error *error)
-{
-	const json_t *from = json_object_get(state, "plan");
-	const char *name = json_string_value(json_object_get(from, "name"));
-	const char *seed = json_string_value(json_object_get(from, "seed"));
-	json_int_t first_bp =
-		json_integer_value(json_object_get(from, "first_bp"));
-	uint64_t now_ns = clock_monotonic_ns();
-	const struct config_plan *plan;
-	struct plan_config config;
-	struct plan_output out;
-
-	if (name == NULL || seed == NULL || !read_record(from, &judge->record) ||
-		first_bp < 0 || first_bp > RELEASE_SHARE_FULL ||
-		!read_sides(judge, json_object_get(from, "candidates"))) {
-		error_set(error, "what it says of the plan makes no sense");
-		return false;
-	}
-	plan = snapshot_find_plan(snapshot, name);
-	if (plan == NULL)
-		plan = config_default_plan();
-	judge->run++;
-	snprintf(judge->plan_name, sizeof(judge->plan_name), "%s", plan->name);
-	judge->seed = strtoull(seed, NULL, 16);
-	judge->began_ns = now_ns;
-	judge->durable_seq = judge->record.seq;
-	set_word(judge, JUDGE_SELF, "");
-	configure_evidence(judge, plan);
-	configure_plan(judge, plan,
-		(unsigned)first_bp != plan->steps_bp[0] ? (uint16_t)first_bp
-							: 0,
-		json_is_true(json_object_get(from, "auto")), &config);
-	plan_resume(&judge->plan, &config, &judge->record, now_ns, &out);
-	go_on(judge, &out, json_is_true(json_object_get(state, "running")),
-		now_ns);
-	return true;
 }

@@ -24,9 +24,9 @@ percent(uint16_t share_bp)
 static json_t *
 seconds(uint64_t from_ns, uint64_t now_ns)
 {
-	double s = now_ns > from_ns ? (double)(now_ns - from_ns) /
-						(double)CLOCK_NS_PER_S
-				    : 0;
+	double s = now_ns > from_ns
+			   ? (double)(now_ns - from_ns) / (double)CLOCK_NS_PER_S
+			   : 0;
 
 	return json_real(round(s * 10) / 10);
 }
@@ -160,7 +160,8 @@ names_of(const struct judge *judge, bool is_candidate)
 		const struct judge_side *side = &judge->sides[i];
 
 		set(object, side->service->name,
-			json_string(is_candidate
+			json_string(
+				is_candidate
 					? side->candidate
 					: release_read(&side->service->release,
 						  &cell)

@@ -21,6 +21,8 @@ libperch_a_SOURCES += \
 	lb/proxy/health.c lb/proxy/health.h \
 	lb/proxy/judge.c lb/proxy/judge.h \
 	lb/proxy/judge_json.c lb/proxy/judge_json.h \
+	lb/proxy/judge_private.h \
+	lb/proxy/judge_restart.c lb/proxy/judge_setup.c \
 	lb/proxy/key.c lb/proxy/key.h \
 	lb/proxy/maglev.c lb/proxy/maglev.h \
 	lb/proxy/measure.c lb/proxy/measure.h \

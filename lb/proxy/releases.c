@@ -24,10 +24,9 @@ struct pending {
 static void
 emit_plain(struct releases *releases, const char *name, const char *reason)
 {
-	releases_emit(releases,
-		json_pack("{s:o, s:s, s:s}", "time",
-			judge_json_now(), "event", name,
-			"reason", reason));
+	releases_emit(
+		releases, json_pack("{s:o, s:s, s:s}", "time", judge_json_now(),
+				  "event", name, "reason", reason));
 }
 
 static void
@@ -106,9 +105,8 @@ write_state(struct releases *releases, struct registry_unit *unit,
 
 	releases_write(releases,
 		json_pack("{s:s, s:o, s:s, s:s, s:s, s:o}", "unit",
-			unit->release.name, "time",
-			judge_json_now(), "who", "perch",
-			"what", what, "why", why, "state", state),
+			unit->release.name, "time", judge_json_now(), "who",
+			"perch", "what", what, "why", why, "state", state),
 		NULL, NULL);
 }
 
@@ -179,8 +177,8 @@ releases_close(struct releases *releases)
 /* The unit's state in the journal that tells of the service: its own, else that
  * of a group that it was in. */
 static const json_t *
-find_state(const struct releases *releases, const char *unit,
-	const char *service)
+find_state(
+	const struct releases *releases, const char *unit, const char *service)
 {
 	const json_t *state = journal_state(releases->journal, unit);
 	const char *other = NULL;
@@ -244,10 +242,9 @@ adopt_service(struct releases *releases, const struct config_service *config)
 		names[i] = config->versions[i].name;
 	release_config.versions = names;
 	if (releases->journal != NULL && service->release.own_unit == NULL)
-		state = find_state(
-			releases, unit->release.name, config->name);
-	if (state != NULL && !release_state_read_service(state, config->name,
-				     &saved, &note)) {
+		state = find_state(releases, unit->release.name, config->name);
+	if (state != NULL && !release_state_read_service(
+				     state, config->name, &saved, &note)) {
 		log_error("journal: service %s: %s; its release begins anew "
 			  "from the config",
 			config->name, note.message);
@@ -281,8 +278,8 @@ abandon_services(struct releases *releases, const struct config *config)
 	struct judge *judge;
 
 	for (judge = releases->judges; judge != NULL; judge = judge->next)
-		for (size_t i = 0;
-			judge_is_active(judge) && i < judge->n_sides; i++) {
+		for (size_t i = 0; judge_is_active(judge) && i < judge->n_sides;
+			i++) {
 			struct registry_service *service =
 				judge->sides[i].service;
 
@@ -301,9 +298,9 @@ void
 releases_adopt(struct releases *releases, const struct config *config)
 {
 	for (size_t i = 0; i < config->n_services; i++)
-		restore_unit(releases,
-			registry_unit(releases->registry,
-				unit_name(&config->services[i])));
+		restore_unit(
+			releases, registry_unit(releases->registry,
+					  unit_name(&config->services[i])));
 	for (size_t i = 0; i < config->n_services; i++)
 		adopt_service(releases, &config->services[i]);
 	abandon_services(releases, config);
@@ -403,9 +400,8 @@ swept_by_all(const struct releases *releases)
 	uint64_t least = UINT64_MAX;
 
 	for (unsigned i = 0; i < releases->registry->n_workers; i++) {
-		uint64_t stamp =
-			atomic_load_explicit(&releases->shards[i]->n_swept,
-				memory_order_acquire);
+		uint64_t stamp = atomic_load_explicit(
+			&releases->shards[i]->n_swept, memory_order_acquire);
 
 		if (stamp < least)
 			least = stamp;
@@ -480,8 +476,8 @@ has_version(const struct releases *releases, const struct release *release,
 	const struct snapshot_service *service = snapshot_find_service(
 		releases->snapshot, slice_from_string(release->service));
 
-	return service != NULL && snapshot_find_version(service,
-					  slice_from_string(version)) >= 0;
+	return service != NULL &&
+	       snapshot_find_version(service, slice_from_string(version)) >= 0;
 }
 
 static const char *
@@ -533,8 +529,7 @@ choose_sides(struct releases *releases, const struct releases_start *start,
 		return 0;
 	for (member = unit->release.members; member != NULL;
 		member = member->next_member) {
-		const char *version =
-			wanted_version(releases, start, member);
+		const char *version = wanted_version(releases, start, member);
 
 		if (version == NULL)
 			continue;
@@ -542,8 +537,8 @@ choose_sides(struct releases *releases, const struct releases_start *start,
 		if (!release_check_start(
 			    &unit->release, &choices[n], 1, 0, error))
 			return 0;
-		sides[n].service = registry_service(
-			releases->registry, member->service);
+		sides[n].service =
+			registry_service(releases->registry, member->service);
 		release_copy_name(sides[n].candidate, version);
 		n++;
 	}
@@ -563,9 +558,8 @@ releases_plan_of(
 	/* A member may have gone from the config. */
 	for (member = unit->release.members; member != NULL;
 		member = member->next_member) {
-		const struct snapshot_service *service =
-			snapshot_find_service(releases->snapshot,
-				slice_from_string(member->service));
+		const struct snapshot_service *service = snapshot_find_service(
+			releases->snapshot, slice_from_string(member->service));
 
 		if (service != NULL)
 			return service->plan;
@@ -633,19 +627,16 @@ releases_start(struct releases *releases, const struct releases_start *start,
 	sides = memory_zalloc_array(n_members, sizeof(*sides));
 	begin.sides = sides;
 	begin.plan = plan_of(releases, start, unit, &error);
-	begin.n_sides = begin.plan == NULL
-				? 0
-				: choose_sides(releases, start, unit, choices,
-					  sides, &error);
-	if (begin.n_sides == 0 ||
-		getrandom(&begin.seed, sizeof(begin.seed), 0) !=
-			(ssize_t)sizeof(begin.seed)) {
+	begin.n_sides = begin.plan == NULL ? 0
+					   : choose_sides(releases, start, unit,
+						     choices, sides, &error);
+	if (begin.n_sides == 0 || getrandom(&begin.seed, sizeof(begin.seed),
+					  0) != (ssize_t)sizeof(begin.seed)) {
 		refuse(word, &error);
 		goto out;
 	}
-	begin.is_auto = start->is_auto < 0
-				? begin.plan->is_auto == CONFIG_TRUE
-				: start->is_auto != 0;
+	begin.is_auto = start->is_auto < 0 ? begin.plan->is_auto == CONFIG_TRUE
+					   : start->is_auto != 0;
 	judge = make_judge(releases, unit);
 	end_running(judge, word);
 	judge_begin(judge, &begin, word);

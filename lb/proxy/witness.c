@@ -220,8 +220,7 @@ testify(struct exchange *exchange, enum outcome outcome, unsigned status)
 	for (watch = exchange->watches; watch != NULL; watch = watch->next) {
 		bad = outcome == OUTCOME_FAILED ||
 		      registry_has_status(watch->unit->watch_statuses, status);
-		crowd_end(
-			crowd_at(watch->unit), worker, &watch->ticket, bad);
+		crowd_end(crowd_at(watch->unit), worker, &watch->ticket, bad);
 	}
 	free_watches(exchange);
 }

@@ -232,8 +232,8 @@ release_check_start(const struct release_unit *unit,
 		struct release_present now = release_look(release);
 
 		assert(release->own_unit == unit);
-		if (find_candidate(release, &now, choices[i].candidate,
-			    error) == NULL)
+		if (find_candidate(
+			    release, &now, choices[i].candidate, error) == NULL)
 			return false;
 	}
 	return check_share(share_bp, error);
@@ -267,8 +267,8 @@ release_set_share(
 }
 
 bool
-release_promote(struct release_unit *unit, uint64_t now_wall_ns,
-	struct error *error)
+release_promote(
+	struct release_unit *unit, uint64_t now_wall_ns, struct error *error)
 {
 	if (!release_check_running(unit, error))
 		return false;
@@ -277,8 +277,8 @@ release_promote(struct release_unit *unit, uint64_t now_wall_ns,
 }
 
 bool
-release_rollback(struct release_unit *unit, uint64_t now_wall_ns,
-	struct error *error)
+release_rollback(
+	struct release_unit *unit, uint64_t now_wall_ns, struct error *error)
 {
 	if (!release_check_running(unit, error))
 		return false;

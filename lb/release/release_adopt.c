@@ -51,7 +51,8 @@ restore(struct release *release, const struct release_saved *saved)
 		struct release_version *version =
 			release_version_by_name(release, from->name);
 
-		release_set_standing(version, from->standing, from->until_wall_ns);
+		release_set_standing(
+			version, from->standing, from->until_wall_ns);
 	}
 	stable = release_version_by_name(release, saved->stable);
 	release_set_standing(stable, STANDING_IDLE, 0);
@@ -62,7 +63,8 @@ restore(struct release *release, const struct release_saved *saved)
 		candidate = release_version_by_name(release, saved->candidate);
 	if (candidate != NULL)
 		release_set_standing(candidate, STANDING_ASSETS_ONLY, 0);
-	release_publish_record(release, generation, saved->seed, stable, candidate);
+	release_publish_record(
+		release, generation, saved->seed, stable, candidate);
 	release_copy_name(release->config_stable, saved->config_stable);
 }
 
@@ -129,7 +131,8 @@ change_unit(struct release *release, struct release_unit *unit,
 			units[i]->name);
 	}
 	generation = ++*unit->last_generation;
-	release_publish_record(release, generation, 0, release_look(release).stable, NULL);
+	release_publish_record(
+		release, generation, 0, release_look(release).stable, NULL);
 	cell = (struct release_cell){.generation = generation};
 	release_publish_cell(unit, cell);
 	leave_unit(release);
@@ -145,8 +148,7 @@ is_alone(const struct release *release)
 
 	for (member = release->own_unit->members; member != NULL;
 		member = member->next_member)
-		if (member != release &&
-			release_look(member).candidate != NULL)
+		if (member != release && release_look(member).candidate != NULL)
 			return false;
 	return true;
 }
@@ -229,7 +231,8 @@ release_adopt(struct release *release, struct release_unit *unit,
 bool
 release_abandon(struct release *release, uint64_t now_wall_ns)
 {
-	if (release->own_unit == NULL || release_look(release).candidate == NULL)
+	if (release->own_unit == NULL ||
+		release_look(release).candidate == NULL)
 		return false;
 	release_change_roll_back(release->own_unit, now_wall_ns);
 	return true;

@@ -129,8 +129,8 @@ bool
 release_state_read_service(const json_t *state, const char *service,
 	struct release_saved *out, struct error *error)
 {
-	const json_t *object = json_object_get(
-		json_object_get(state, "services"), service);
+	const json_t *object =
+		json_object_get(json_object_get(state, "services"), service);
 	uint64_t generation;
 
 	memset(out, 0, sizeof(*out));
@@ -140,10 +140,10 @@ release_state_read_service(const json_t *state, const char *service,
 	}
 	release_copy_name(out->service, service);
 	if (!read_name(object, "stable", out->stable, error) ||
-		!read_name(object, "config_stable", out->config_stable,
-			error) ||
-		!read_number(object, "generation", UINT32_MAX, &generation,
-			error) ||
+		!read_name(
+			object, "config_stable", out->config_stable, error) ||
+		!read_number(
+			object, "generation", UINT32_MAX, &generation, error) ||
 		!read_seed(object, &out->seed, error) ||
 		!read_candidate(object, out, error) ||
 		!read_versions(object, out, error))
@@ -159,8 +159,7 @@ release_state_read_cell(
 	const json_t *running = json_object_get(state, "running");
 	uint64_t generation, epoch, share_bp;
 
-	if (!read_number(
-		    state, "generation", UINT32_MAX, &generation, error) ||
+	if (!read_number(state, "generation", UINT32_MAX, &generation, error) ||
 		!read_number(state, "epoch", UINT16_MAX, &epoch, error) ||
 		!read_number(state, "share_bp", RELEASE_SHARE_FULL, &share_bp,
 			error))
@@ -210,8 +209,9 @@ service_to_json(const struct release *release)
 	object = check(json_pack("{s:s, s:s, s:I, s:s, s:s?, s:o}", "stable",
 		saved.stable, "config_stable", saved.config_stable,
 		"generation", (json_int_t)saved.generation, "seed", seed,
-		"candidate", saved.candidate[0] != '\0' ? saved.candidate : NULL,
-		"versions", versions_to_json(&saved)));
+		"candidate",
+		saved.candidate[0] != '\0' ? saved.candidate : NULL, "versions",
+		versions_to_json(&saved)));
 	release_saved_free(&saved);
 	return object;
 }
@@ -225,8 +225,8 @@ release_state_to_json(const struct release_unit *unit)
 
 	for (member = unit->members; member != NULL;
 		member = member->next_member)
-		json_object_set_new(services, member->service,
-			service_to_json(member));
+		json_object_set_new(
+			services, member->service, service_to_json(member));
 	return check(json_pack("{s:I, s:i, s:i, s:b, s:o}", "generation",
 		(json_int_t)cell.generation, "epoch", (int)cell.epoch,
 		"share_bp", (int)cell.share_bp, "running",

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from perchtest import RawClient, respond, wait_for
-from perchtest.browser import SCRIPT
+from perchtest import LEAST_SHARE, RawClient, respond, wait_for
+from perchtest.browser import OF_V1, SCRIPT
 
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
 SWITCH = (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
@@ -158,10 +158,11 @@ def test_missing_said_by_one_who_did_not_take_the_request(backends, scene):
         here = scene({"web": {
             "versions": {"v1": "127.0.0.1:%d" % port, "v2": v2},
             "stable": "v1"}})
-        here.perch.admin.release("web", "v2", 0)
+        here.perch.admin.release("web", "v2", LEAST_SHARE)
         here.block(port)
         with here.client() as client:
-            client.send_request(target="/a.js", fields=SCRIPT)
+            client.send_request(target="/a.js",
+                                fields=dict(SCRIPT, **OF_V1))
             connection, _ = v1.accept()
             here.wait_failed()
             connection.sendall(b"HTTP/1.1 404 Not Found\r\n"
@@ -243,7 +244,7 @@ def test_hints_that_are_not_taken_while_another_version_is_awaited(
     v1, v2 = backends("v1", "v2")
     here = scene({"web": {"versions": {"v1": v1, "v2": v2}, "stable": "v1",
                           "limits": {"endpoint_connections": 1}}})
-    here.perch.admin.release("web", "v2", 0)
+    here.perch.admin.release("web", "v2", LEAST_SHARE)
     go = threading.Event()
 
     def missing(connection):
@@ -257,7 +258,7 @@ def test_hints_that_are_not_taken_while_another_version_is_awaited(
     with here.client() as busy, here.client() as client:
         busy.send_request(fields=dict(SCRIPT, **{"X-Perch-Version": "v2"}))
         v2.wait_heads(1)
-        client.send_request(fields=SCRIPT)
+        client.send_request(fields=dict(SCRIPT, **OF_V1))
         here.wait_failed()
         here.failing.disarm()
         assert client.reader.read_response_head().status == 103

@@ -3,7 +3,7 @@
 import pytest
 
 from perchtest import LEAST_SHARE, RawClient, wait_for
-from perchtest.browser import FETCH, NAVIGATE, SCRIPT, Browser
+from perchtest.browser import FETCH, NAVIGATE, OF_V1, SCRIPT, Browser
 
 
 def _serves(files, missing=b"no such file", missing_status="404 Not Found",
@@ -20,9 +20,6 @@ def _serves(files, missing=b"no such file", missing_status="404 Not Found",
         body, fields = found if isinstance(found, tuple) else (found, ())
         c.send_response(body, fields=fields, is_head=is_head)
     return script
-
-
-OF_V1 = {"Cookie": "perch=12345.0.-.v1"}
 
 
 class Site:
@@ -166,18 +163,19 @@ def test_a_page_for_an_asset_is_missing_too(site, dest):
 
 def test_recalled_answer_that_is_cut_is_cut(site):
     web = site()
-    web.release(LEAST_SHARE)
+    web.release()
     assert web.get("/app-2.js").body == b"two"
     web.v2.play(lambda c: (c.read_request(), c.send(
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\ntwo"), c.close()))
-    web.client.send_request("GET", "/app-2.js", "test", dict(SCRIPT))
+    web.client.send_request("GET", "/app-2.js", "test",
+                            dict(SCRIPT, **OF_V1))
     web.client.expect_truncated()
 
 
 def test_a_remembered_version_that_a_reload_dropped(site):
     """Its name may come back, another version by then."""
     web = site()
-    web.release(LEAST_SHARE)
+    web.release()
     assert web.get("/app-2.js").body == b"two"
     web.perch.admin.rollback("web")
     del web.perch.config["services"]["web"]["versions"]["v2"]
@@ -193,7 +191,7 @@ def test_a_remembered_version_that_a_reload_dropped(site):
 def test_a_remembered_version_that_refuses_connections(site):
     """It isn't even tried while it is left out."""
     web = site()
-    web.release(LEAST_SHARE)
+    web.release()
     assert web.get("/app-2.js").body == b"two"
     web.v2.stop()
     for _ in range(3):
@@ -207,7 +205,7 @@ def test_not_modified_is_an_answer(site):
     web = site()
     web.v2.play(lambda c: (c.read_request(),
                            c.send_response(status="304 Not Modified")))
-    web.release(LEAST_SHARE)
+    web.release()
     answer = web.get("/app-2.js", dict(SCRIPT, **{"If-None-Match": '"a"'}))
     assert answer.status == 304
     assert answer.one("X-Perch-Rescued") == "v2"
@@ -215,7 +213,7 @@ def test_not_modified_is_an_answer(site):
 
 def test_upgrade_is_not_rescued(site):
     web = site()
-    web.release(LEAST_SHARE)
+    web.release()
     assert web.get("/app-2.js", dict(SCRIPT, **{
         "Connection": "Upgrade", "Upgrade": "websocket"})).status == 404
     assert not web.v2.heads
@@ -227,7 +225,7 @@ def test_bytes_behind_a_held_answer_end_its_connection(site):
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nnoHTTP/1.1 "
         b"200 OK\r\nContent-Length: 4\r\n\r\nevil")),
         _serves({"/app-1.js": b"one"}))
-    web.release(LEAST_SHARE)
+    web.release()
     assert web.get("/app-2.js").body == b"two"
     assert web.get("/app-1.js").body == b"one"
     assert len({r.connection for r in web.v1.requests}) == 2
@@ -236,7 +234,7 @@ def test_bytes_behind_a_held_answer_end_its_connection(site):
 def test_held_answer_that_is_not_whole_ends_its_connection(site):
     web = site()
     web.v1.play(_serves({"/app-1.js": b"one"}, missing=b"no" * 500000))
-    web.release(LEAST_SHARE)
+    web.release()
     assert web.get("/app-2.js").body == b"two"
     assert web.get("/app-1.js").body == b"one"
     assert len({r.connection for r in web.v1.requests}) == 2
@@ -265,8 +263,11 @@ def test_an_active_version_is_asked_before_one_that_drains(
         start, backends, order):
     perch, made = _of_three(start, backends, order)
     with RawClient(perch.port) as client:
-        answer = client.request(target="/both.js", fields=SCRIPT)
+        of_v2 = {"Cookie": "perch=12345.0.-.v2"}
+        answer = client.request(
+            target="/both.js", fields=dict(SCRIPT, **of_v2))
         assert answer.body == b"v3"
+        assert made["v2"].heads
         assert not made["v1"].heads
 
 
@@ -285,7 +286,7 @@ def test_gone_for_good_is_not_kept_by_caches(site):
     """A 410 that nobody had anything for, as a 404."""
     web = site()
     web.play(missing_status="410 Gone")
-    web.release(LEAST_SHARE)
+    web.release()
     answer = web.get("/nowhere.js")
     assert answer.status == 410
     assert answer.one("Cache-Control") == "no-store"

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from perchtest import (LEAST_SHARE, RawClient, Void, free_port, respond,
-                       wait_for)
-from perchtest.browser import FETCH, NAVIGATE, SCRIPT, Browser
+from perchtest import (
+    LEAST_SHARE, RawClient, Void, free_port, respond, wait_for)
+from perchtest.browser import FETCH, NAVIGATE, OF_V1, SCRIPT, Browser
 from perchtest.network import InNetwork, NotPermitted
 
 
@@ -59,9 +59,11 @@ class Site:
     def __init__(self, start, backends, service=None, candidate=None,
                  **settings):
         self.v1, self.v2 = backends("v1", "v2")
+        # However much the candidate harms, its release is not to end.
         self.perch = start({"web": dict({
             "versions": {"v1": self.v1, "v2": candidate or self.v2},
-            "stable": "v1"}, **(service or {}))}, **settings)
+            "stable": "v1", "plan": "keep"}, **(service or {}))},
+            plans={"keep": {"on_harm": "freeze"}}, **settings)
         self.client = RawClient(self.perch.port)
 
     def release(self, share=100):
@@ -171,17 +173,13 @@ def test_connect_timeout(site):
         web.wait_errors(connect_timeout=1)
 
 
-def test_candidate_without_endpoint(site):
-    """Its name can't be resolved: it has no need of a shield, as it gets no
-    clients."""
-    web = site(candidate="nowhere.invalid:80")
-    release = web.perch.admin.service("web")["release"]
-    assert release["state"] == "rolled_back"
-    assert release["reason"] == \
-        "rolled back: no endpoint of v2 is healthy"
+def test_candidate_without_endpoint_gets_nobody(site):
+    """Its name can't be resolved: the release ends before it begins."""
+    web = site(candidate="nowhere.invalid:80", share=None)
+    status, answer = web.perch.admin.word("web", "release", version="v2")
+    assert status == 409
+    assert answer["error"] == "rolled back: no endpoint of v2 is healthy"
     assert _is_not_shielded(web.ask(), 200)
-    web.wait_requests(v2=0, v1=1)
-    assert web.shields() == (0, 0)
 
 
 def test_candidate_that_hangs(site):
@@ -454,7 +452,7 @@ def test_override_sees_the_failure(site):
 def test_stable_is_not_shielded(site):
     web = site(share=LEAST_SHARE)
     web.v1.play(_fails("503 E"))
-    assert _is_not_shielded(web.ask(), 503)
+    assert _is_not_shielded(web.ask(fields=dict(FETCH, **OF_V1)), 503)
     assert not web.v2.heads
 
 
@@ -644,7 +642,7 @@ def test_rescue_asked_of_the_candidate_is_no_failure_of_it(site):
     web = site(share=LEAST_SHARE)
     web.v1.play(_fails("404 Not Found", b"v1 lacks it"))
     web.v2.play(_fails("503 E"))
-    answer = web.ask(fields=SCRIPT)
+    answer = web.ask(fields=dict(SCRIPT, **OF_V1))
     assert (answer.status, answer.body) == (404, b"v1 lacks it")
     assert web.shields() == (0, 0)
 

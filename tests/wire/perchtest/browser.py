@@ -6,6 +6,8 @@ SCRIPT = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "script",
           "Sec-Fetch-Site": "same-origin", "Accept": "*/*"}
 FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty",
          "Sec-Fetch-Site": "same-origin", "Accept": "*/*"}
+# On what comes of a page of v1, by a client with this seed.
+OF_V1 = {"Cookie": "perch=12345.0.-.v1"}
 
 
 class Browser:
