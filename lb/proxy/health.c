@@ -12,6 +12,9 @@
 #include "proxy/probe.h"
 
 /* First checks are spread over this, or over an interval that is shorter. */
+/* So often in a row an endpoint must have been left out until it counts as
+ * unhealthy without a check. */
+#define CONNECT_FAILURES_MIN 3
 #define SPREAD_NS CLOCK_NS_PER_S
 
 struct check {
@@ -307,6 +310,16 @@ health_adopt(struct health *health, const struct snapshot *snapshot)
 			stop_checking(&health->slots[i]);
 }
 
+/* One refused connection is no verdict on a version: it may be an endpoint that
+ * restarts. What it does to clients is judged anyway. */
+static bool
+is_given_up(const struct registry_endpoint *endpoint, uint64_t now_ns)
+{
+	return registry_endpoint_is_left_out(endpoint, now_ns) &&
+	       atomic_load_explicit(&endpoint->connect_failures,
+		       memory_order_relaxed) >= CONNECT_FAILURES_MIN;
+}
+
 double
 health_fraction_up(const struct snapshot_version *version, uint64_t now_ns)
 {
@@ -316,7 +329,8 @@ health_fraction_up(const struct snapshot_version *version, uint64_t now_ns)
 	for (i = 0; i < version->n_endpoints; i++) {
 		endpoint = version->endpoints[i].registry;
 		if (endpoint->address.any.sa_family != AF_UNSPEC &&
-			!registry_endpoint_is_passed_over(endpoint, now_ns))
+			!registry_endpoint_is_down(endpoint) &&
+			!is_given_up(endpoint, now_ns))
 			n++;
 	}
 	return (double)n / (double)version->n_endpoints;

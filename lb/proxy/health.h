@@ -26,7 +26,8 @@ void health_free(struct health *health);
 void health_adopt(struct health *health, const struct snapshot *snapshot);
 
 /* The part of a version's endpoints, 0 to 1, that may be asked: neither down
- * nor left out, and with an address. On the control thread. */
+ * nor left out three times in a row, and with an address. On the control
+ * thread. */
 double
 health_fraction_up(const struct snapshot_version *version, uint64_t now_ns);
 

@@ -164,11 +164,14 @@ judge_put_share(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 	struct release_cell cell = release_unit_cell(unit);
 	struct error error;
 
+	/* As it is: the step goes on. */
+	if (cell.state == RELEASE_RUNNING && cell.share_bp == share_bp)
+		return;
 	if (cell.state != RELEASE_RUNNING) {
 		start_release(judge, share_bp);
 	} else {
 		take_counts(judge, now_ns);
-		if (judge->crowd != NULL && cell.share_bp != share_bp)
+		if (judge->crowd != NULL)
 			crowd_begin_step(
 				judge->crowd, (uint16_t)(cell.epoch + 1));
 		if (!release_set_share(unit, share_bp, &error))
@@ -241,7 +244,7 @@ name_event(const struct plan_output *out, const struct plan *plan,
 struct written {
 	struct judge *judge;
 	unsigned run;
-	uint64_t seq;
+	struct plan_record record;
 	enum plan_act act; /* that has been done already */
 	bool is_in_force; /* it awaited no record */
 	judge_ack_fn *ack;
@@ -258,24 +261,27 @@ acknowledge(const struct written *written, enum judge_answer answer,
 		written->ack(answer, why, written->arg);
 }
 
+/* What to tell whoever said the word that a record on disk came of. */
 static void
-on_written(bool is_on_disk, const char *why, void *arg)
+acknowledge_written(const struct written *written)
 {
-	struct written *written = arg;
-	struct judge *judge = written->judge;
-	bool is_mine = judge->run == written->run;
+	const struct judge *judge = written->judge;
+
+	if (judge->run != written->run)
+		acknowledge(written, JUDGE_REFUSED, "another release has begun");
+	else if (!written->is_in_force &&
+		 judge->plan.state == PLAN_ROLLED_BACK)
+		/* Harm was quicker than the word that awaited its record. */
+		acknowledge(written, JUDGE_REFUSED, judge->plan.reason);
+	else
+		acknowledge(written, JUDGE_DONE, "");
+}
+
+static void
+acknowledge_unwritten(const struct written *written, const char *why)
+{
 	char text[300];
 
-	if (judge->releases->is_closing) {
-		free(written);
-		return;
-	}
-	if (is_on_disk && is_mine && written->seq > judge->durable_seq) {
-		judge->durable_seq = written->seq;
-		ask_plan(judge, clock_monotonic_ns());
-	} else if (!is_on_disk && is_mine && written->ack != NULL) {
-		plan_cancel(&judge->plan, written->seq);
-	}
 	if (written->act == PLAN_ACT_ROLLBACK || written->is_in_force)
 		snprintf(text, sizeof(text),
 			"%s, but that would not survive a restart: %s",
@@ -285,14 +291,35 @@ on_written(bool is_on_disk, const char *why, void *arg)
 	else
 		snprintf(text, sizeof(text),
 			"not done, as it can't be written down: %s", why);
-	if (is_on_disk && is_mine && !written->is_in_force &&
-		judge->plan.state == PLAN_ROLLED_BACK)
-		/* Harm was quicker than the word that awaited its record. */
-		acknowledge(written, JUDGE_REFUSED, judge->plan.reason);
-	else if (is_on_disk)
-		acknowledge(written, JUDGE_DONE, "");
+	acknowledge(written, JUDGE_UNWRITTEN, text);
+}
+
+static void
+on_written(bool is_on_disk, const char *why, void *arg)
+{
+	struct written *written = arg;
+	struct judge *judge = written->judge;
+	uint64_t seq = written->record.seq;
+	bool is_mine = judge->run == written->run;
+
+	judge->n_unwritten--;
+	if (judge->releases->is_closing) {
+		free(written);
+		return;
+	}
+	if (is_on_disk && is_mine && seq > judge->durable_seq) {
+		judge->durable_seq = seq;
+		if (seq > judge->record.seq)
+			judge->record = written->record;
+		ask_plan(judge, clock_monotonic_ns());
+	} else if (!is_on_disk && is_mine) {
+		/* It is proposed anew, or must be said anew. */
+		plan_cancel(&judge->plan, seq);
+	}
+	if (is_on_disk)
+		acknowledge_written(written);
 	else
-		acknowledge(written, JUDGE_UNWRITTEN, text);
+		acknowledge_unwritten(written, why);
 	free(written);
 }
 
@@ -302,18 +329,21 @@ write_record(struct judge *judge, const struct plan_output *out,
 {
 	struct written *written = memory_zalloc(sizeof(*written));
 
-	judge->record = out->record;
 	written->judge = judge;
 	written->run = judge->run;
-	written->seq = out->record.seq;
+	written->record = out->record;
 	written->act = out->act;
 	written->is_in_force = judge->plan.pending.act == PLAN_ACT_NONE;
+	if (written->is_in_force)
+		judge->record = out->record;
 	if (word != NULL) {
 		written->ack = word->ack;
 		written->arg = word->arg;
 	}
-	releases_write(judge->releases, judge_json_entry(judge, what),
-		on_written, written);
+	judge->n_unwritten++;
+	releases_write(judge->releases,
+		judge_json_entry(judge, what, &out->record), on_written,
+		written);
 }
 
 /* What a record is about: what has happened, or is to. */
@@ -340,6 +370,9 @@ carry_out(struct judge *judge, const struct plan_output *out,
 	json_t *told = NULL;
 
 	judge_act(judge, out, now_ns);
+	/* What awaited its record has changed more than that said. */
+	if (out->act != PLAN_ACT_NONE && !out->has_record)
+		releases_write_state(judge->releases, judge->unit);
 	judge->n_promoted += out->act == PLAN_ACT_PROMOTE;
 	judge->n_rolled_back += out->act == PLAN_ACT_ROLLBACK;
 	if (out->has_event)
@@ -354,7 +387,8 @@ carry_out(struct judge *judge, const struct plan_output *out,
 /* --- each tick ------------------------------------------------------------------ */
 
 static const struct snapshot_version *
-candidate_of(const struct judge *judge, const struct judge_side *side)
+version_of(const struct judge *judge, const struct judge_side *side,
+	const char *name)
 {
 	const struct snapshot *snapshot = judge->releases->snapshot;
 	const struct snapshot_service *service = snapshot_find_service(
@@ -363,9 +397,19 @@ candidate_of(const struct judge *judge, const struct judge_side *side)
 
 	if (service == NULL)
 		return NULL;
-	version = snapshot_find_version(
-		service, slice_from_string(side->candidate));
+	version = snapshot_find_version(service, slice_from_string(name));
 	return version < 0 ? NULL : &service->versions[version];
+}
+
+static bool
+has_healthy_stable(const struct judge *judge, const struct judge_side *side,
+	uint64_t now_ns)
+{
+	struct release_cell cell;
+	const struct snapshot_version *stable = version_of(judge, side,
+		release_read(&side->service->release, &cell)->stable->name);
+
+	return stable == NULL || health_fraction_up(stable, now_ns) > 0;
 }
 
 /* Of a group the service that is worst off. */
@@ -377,11 +421,16 @@ count_healthy(
 	double worst = 2, part;
 
 	input->n_endpoints = 1;
+	input->n_healthy = 1;
 	for (size_t i = 0; i < judge->n_sides; i++) {
-		version = candidate_of(judge, &judge->sides[i]);
+		version = version_of(
+			judge, &judge->sides[i], judge->sides[i].candidate);
 		part = version != NULL ? health_fraction_up(version, now_ns)
 				       : 0;
-		if (part >= worst)
+		/* Where stable has none either, it isn't the candidate. */
+		if (part >= worst ||
+			(part == 0 && !has_healthy_stable(
+					      judge, &judge->sides[i], now_ns)))
 			continue;
 		worst = part;
 		input->n_endpoints =
@@ -483,6 +532,14 @@ judge_say(struct judge *judge, const struct plan_word *what,
 	struct plan_output out;
 	struct error error;
 
+	/* Each word that is acknowledged has acted: none may undo another one
+	 * that is still being written down, but for the way back. */
+	if (judge->plan.pending.is_by_word && what->kind != PLAN_ROLLBACK) {
+		word->ack(JUDGE_REFUSED,
+			"another word is being written down: say it again",
+			word->arg);
+		return;
+	}
 	if (!plan_say(&judge->plan, what, now_ns, &out, &error)) {
 		if (word->ack != NULL)
 			word->ack(JUDGE_REFUSED, error.message, word->arg);
@@ -498,7 +555,9 @@ judge_note_config(struct judge *judge, const char *why)
 	const struct judge_word word = {.who = "config", .why = why};
 	struct plan_word what = {.kind = PLAN_ROLLBACK};
 
-	if (!plan_is_active(&judge->plan) || is_running(judge))
+	if (!plan_is_active(&judge->plan) || is_running(judge) ||
+		judge->plan.pending.act == PLAN_ACT_PROMOTE ||
+		judge->releases->is_journal_failing)
 		return;
 	if (strcmp(judge_stable_name(judge), judge->sides[0].candidate) == 0)
 		what.kind = PLAN_PROMOTE;

@@ -58,7 +58,8 @@ struct judge {
 	char plan_name[RELEASE_NAME_MAX + 1];
 	uint64_t seed;
 	struct plan plan;
-	struct plan_record record; /* the newest */
+	struct plan_record record; /* the newest that is in force */
+	unsigned n_unwritten;      /* records on their way to the disk */
 	uint64_t durable_seq;
 	struct evidence evidence;
 	struct crowd *crowd; /* NULL: nobody is counted */
@@ -107,7 +108,8 @@ bool judge_is_active(const struct judge *judge);
 /* Every 250 ms. */
 void judge_tick(struct judge *judge, uint64_t now_ns);
 
-/* What the journal is to know of the unit: a new reference. */
-json_t *judge_state(const struct judge *judge);
+/* What the journal is to know of the unit, with this record: a new reference. */
+json_t *judge_state(
+	const struct judge *judge, const struct plan_record *record);
 
 #endif

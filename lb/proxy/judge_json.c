@@ -207,7 +207,8 @@ judge_json_event(
 }
 
 json_t *
-judge_json_entry(const struct judge *judge, const char *what)
+judge_json_entry(const struct judge *judge, const char *what,
+	const struct plan_record *record)
 {
 	json_t *entry = json_object();
 	json_t *evidence = json_object();
@@ -219,11 +220,11 @@ judge_json_entry(const struct judge *judge, const char *what)
 	set(entry, "what", json_string(what));
 	set(entry, "why",
 		json_string(judge->why[0] != '\0' ? judge->why
-						  : judge->record.reason));
-	set(entry, "reason", json_string(judge->record.reason));
-	set(entry, "share", percent(judge->record.share_bp));
+						  : record->reason));
+	set(entry, "reason", json_string(record->reason));
+	set(entry, "share", percent(record->share_bp));
 	set(entry, "candidate", names_of(judge, true));
 	set(entry, "evidence", evidence);
-	set(entry, "state", judge_state(judge));
+	set(entry, "state", judge_state(judge, record));
 	return entry;
 }

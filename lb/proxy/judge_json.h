@@ -17,7 +17,8 @@ json_t *judge_json_event(
 	const struct judge *judge, const char *name, uint16_t previous_bp);
 /* An entry for the journal: who did what and why, on what evidence, and where
  * that leaves the unit. */
-json_t *judge_json_entry(const struct judge *judge, const char *what);
+json_t *judge_json_entry(const struct judge *judge, const char *what,
+	const struct plan_record *record);
 
 /* The time, as events and entries tell it. */
 json_t *judge_json_now(void);

@@ -12,13 +12,13 @@
 #include "release/release_state.h"
 
 json_t *
-judge_state(const struct judge *judge)
+judge_state(const struct judge *judge, const struct plan_record *record)
 {
 	json_t *state = release_state_to_json(&judge->unit->release);
 	json_t *candidates = json_object();
 	char seed[17];
 
-	if (judge->n_sides == 0) {
+	if (judge->n_sides == 0 || record->seq == 0) {
 		json_decref(candidates);
 		return state;
 	}
@@ -31,16 +31,17 @@ judge_state(const struct judge *judge)
 			"name", judge->plan_name, "auto",
 			judge->plan.config.is_auto, "seed", seed, "candidates",
 			candidates, "state",
-			plan_state_name(judge->record.state), "seq",
-			(json_int_t)judge->record.seq, "first_bp",
+			plan_state_name(record->state), "seq",
+			(json_int_t)record->seq, "first_bp",
 			(int)judge->plan.config.steps_bp[0], "share_bp",
-			(int)judge->record.share_bp, "reason",
-			judge->record.reason, "who", judge->who));
+			(int)record->share_bp, "reason",
+			record->reason, "who", judge->who));
 	return state;
 }
 
+/* is_complete: the unit still has all of the services. */
 static bool
-read_sides(struct judge *judge, const json_t *candidates)
+read_sides(struct judge *judge, const json_t *candidates, bool *is_complete)
 {
 	struct judge_side *sides = memory_zalloc_array(
 		json_object_size(candidates) + 1, sizeof(*sides));
@@ -49,6 +50,7 @@ read_sides(struct judge *judge, const json_t *candidates)
 	bool is_good = true;
 	size_t n = 0;
 
+	*is_complete = true;
 	json_object_foreach((json_t *)(uintptr_t)candidates, service, version)
 	{
 		const char *name = json_string_value(version);
@@ -58,11 +60,17 @@ read_sides(struct judge *judge, const json_t *candidates)
 			is_good = false;
 			break;
 		}
-		sides[n].service =
-			registry_service(judge->releases->registry, service);
+		sides[n].service = table_find(
+			&judge->releases->registry->by_name,
+			slice_from_string(service));
+		if (sides[n].service == NULL ||
+			sides[n].service->release.own_unit !=
+				&judge->unit->release) {
+			*is_complete = false;
+			continue;
+		}
 		release_copy_name(sides[n++].candidate, name);
 	}
-	is_good = is_good && n > 0;
 	if (is_good)
 		judge_take_sides(judge, sides, n);
 	free(sides);
@@ -126,13 +134,21 @@ judge_resume(struct judge *judge, const json_t *state,
 	const struct config_plan *plan;
 	struct plan_config config;
 	struct plan_output out;
+	bool is_complete;
 
 	if (name == NULL || seed == NULL ||
 		!read_record(from, &judge->record) || first_bp < 0 ||
 		first_bp > RELEASE_SHARE_FULL ||
-		!read_sides(judge, json_object_get(from, "candidates"))) {
+		!read_sides(judge, json_object_get(from, "candidates"),
+			&is_complete)) {
 		error_set(error, "what it says of the plan makes no sense");
 		return false;
+	}
+	if (!is_complete || judge->n_sides == 0) {
+		error_set(error, "services of its release have left it");
+		judge->n_sides = 0;
+		return judge->record.state == PLAN_DONE ||
+		       judge->record.state == PLAN_ROLLED_BACK;
 	}
 	plan = snapshot_find_plan(snapshot, name);
 	if (plan == NULL)

@@ -30,6 +30,7 @@ libperch_a_SOURCES += \
 	lb/proxy/probe.c lb/proxy/probe.h \
 	lb/proxy/registry.c lb/proxy/registry.h \
 	lb/proxy/releases.c lb/proxy/releases.h \
+	lb/proxy/releases_private.h lb/proxy/releases_words.c \
 	lb/proxy/rescue.c lb/proxy/rescue.h \
 	lb/proxy/resolver.c lb/proxy/resolver.h \
 	lb/proxy/retry.c lb/proxy/retry.h \

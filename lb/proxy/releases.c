@@ -1,4 +1,4 @@
-#include "proxy/releases.h"
+#include "proxy/releases_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,48 +94,128 @@ releases_find_judge(
 	return NULL;
 }
 
-/* Where a unit stands, without anything having been said. */
-static void
-write_state(struct releases *releases, struct registry_unit *unit,
-	const char *what, const char *why)
+/* Where a unit stands. */
+static json_t *
+state_of(const struct releases *releases, const struct registry_unit *unit)
 {
 	const struct judge *judge = releases_find_judge(releases, unit);
-	json_t *state = judge != NULL ? judge_state(judge)
-				      : release_state_to_json(&unit->release);
 
+	return judge != NULL ? judge_state(judge, &judge->record)
+			     : release_state_to_json(&unit->release);
+}
+
+/* Takes the state. */
+static void
+append_state(struct releases *releases, const char *unit, const char *what,
+	const char *why, json_t *state)
+{
 	releases_write(releases,
-		json_pack("{s:s, s:o, s:s, s:s, s:s, s:o}", "unit",
-			unit->release.name, "time", judge_json_now(), "who",
-			"perch", "what", what, "why", why, "state", state),
+		json_pack("{s:s, s:o, s:s, s:s, s:s, s:o}", "unit", unit,
+			"time", judge_json_now(), "who", "perch", "what", what,
+			"why", why, "state", state),
 		NULL, NULL);
+}
+
+void
+releases_write_state(struct releases *releases, struct registry_unit *unit)
+{
+	append_state(releases, unit->release.name, RELEASES_JUST_STATE, "",
+		state_of(releases, unit));
+}
+
+/* May its state be written without a word? One whose record is on its way to the
+ * disk waits: that must stay the newest. */
+static bool
+is_quiet(const struct releases *releases, const struct registry_unit *unit)
+{
+	const struct judge *judge = releases_find_judge(releases, unit);
+
+	return unit->release.members != NULL &&
+	       (judge == NULL || judge->n_unwritten == 0);
 }
 
 /* Is what the journal has of it still so? */
 static bool
 is_written(const struct releases *releases, const struct registry_unit *unit)
 {
-	const struct judge *judge = releases_find_judge(releases, unit);
-	json_t *now = judge != NULL ? judge_state(judge)
-				    : release_state_to_json(&unit->release);
 	const json_t *then =
 		journal_state(releases->journal, unit->release.name);
+	json_t *now = state_of(releases, unit);
 	bool is_same = then != NULL && json_equal(now, then);
 
 	json_decref(now);
 	return is_same;
 }
 
-static void
+/* Their number. */
+static size_t
 write_changed_states(
 	struct releases *releases, const char *what, const char *why)
 {
 	struct registry_unit *unit;
+	size_t n = 0;
+
+	if (releases->journal == NULL)
+		return 0;
+	for (unit = releases->registry->units; unit != NULL;
+		unit = unit->next) {
+		if (!is_quiet(releases, unit) || is_written(releases, unit))
+			continue;
+		append_state(releases, unit->release.name, what, why,
+			state_of(releases, unit));
+		n++;
+	}
+	return n;
+}
+
+/* Does another unit have the service now? */
+static bool
+has_moved(const struct releases *releases, const char *service,
+	const char *unit)
+{
+	const struct registry_service *known = table_find(
+		&releases->registry->by_name, slice_from_string(service));
+
+	return known != NULL && known->release.own_unit != NULL &&
+	       strcmp(known->release.own_unit->name, unit) != 0;
+}
+
+/* What is said of a service under a unit that it has left must not come back
+ * when it does. */
+static void
+forget_moved_services(struct releases *releases, const char *unit)
+{
+	const json_t *state = journal_state(releases->journal, unit);
+	json_t *kept = json_deep_copy(state);
+	json_t *services = json_object_get(kept, "services");
+	const char *service;
+	json_t *value;
+	void *next;
+	size_t before = json_object_size(services);
+
+	json_object_foreach_safe(services, next, service, value)
+	{
+		if (has_moved(releases, service, unit))
+			json_object_del(services, service);
+	}
+	if (json_object_size(services) == before) {
+		json_decref(kept);
+		return;
+	}
+	json_object_set_new(kept, "running", json_false());
+	json_object_del(kept, "plan");
+	append_state(releases, unit, RELEASES_JUST_STATE, "", kept);
+}
+
+static void
+forget_all_moved_services(struct releases *releases)
+{
+	const char *unit = NULL;
 
 	if (releases->journal == NULL)
 		return;
-	for (unit = releases->registry->units; unit != NULL; unit = unit->next)
-		if (is_adopted(unit) && !is_written(releases, unit))
-			write_state(releases, unit, what, why);
+	while ((unit = journal_next_unit(releases->journal, unit)) != NULL)
+		forget_moved_services(releases, unit);
 }
 
 /* --- open and close ------------------------------------------------------------ */
@@ -219,6 +299,36 @@ unit_name(const struct config_service *config)
 }
 
 static void
+restore_service(struct releases *releases, const struct config_service *config)
+{
+	struct registry_service *service =
+		registry_service(releases->registry, config->name);
+	struct registry_unit *unit =
+		registry_unit(releases->registry, unit_name(config));
+	const struct release_config times = {
+		.drain_ns = config->drain_ns,
+		.rescue_for_ns = config->rescue.for_ns,
+	};
+	struct release_saved saved;
+	const json_t *state;
+	struct error error;
+
+	if (releases->journal == NULL || service->release.own_unit != NULL)
+		return;
+	state = find_state(releases, unit->release.name, config->name);
+	if (state == NULL)
+		return;
+	if (release_state_read_service(state, config->name, &saved, &error))
+		release_restore(&service->release, &unit->release, &times,
+			&saved);
+	else
+		log_error("journal: service %s: %s; its release begins anew "
+			  "from the config",
+			config->name, error.message);
+	release_saved_free(&saved);
+}
+
+static void
 adopt_service(struct releases *releases, const struct config_service *config)
 {
 	struct registry_service *service =
@@ -233,32 +343,20 @@ adopt_service(struct releases *releases, const struct config_service *config)
 	};
 	const char **names =
 		memory_zalloc_array(config->n_versions, sizeof(*names));
-	const json_t *state = NULL;
-	struct release_saved saved = {.n_versions = 0};
 	struct error note = {""};
 	struct judge *judge;
 
 	for (size_t i = 0; i < config->n_versions; i++)
 		names[i] = config->versions[i].name;
 	release_config.versions = names;
-	if (releases->journal != NULL && service->release.own_unit == NULL)
-		state = find_state(releases, unit->release.name, config->name);
-	if (state != NULL && !release_state_read_service(
-				     state, config->name, &saved, &note)) {
-		log_error("journal: service %s: %s; its release begins anew "
-			  "from the config",
-			config->name, note.message);
-		state = NULL;
-	}
 	release_adopt(&service->release, &unit->release, &release_config,
-		state != NULL ? &saved : NULL, clock_wall_ns(), &note);
+		clock_wall_ns(), &note);
 	if (note.message[0] != '\0') {
 		log_warn("service %s: %s", config->name, note.message);
 		judge = releases_find_judge(releases, unit);
 		if (judge != NULL)
 			judge_note_config(judge, note.message);
 	}
-	release_saved_free(&saved);
 	free(names);
 }
 
@@ -302,12 +400,14 @@ releases_adopt(struct releases *releases, const struct config *config)
 			releases, registry_unit(releases->registry,
 					  unit_name(&config->services[i])));
 	for (size_t i = 0; i < config->n_services; i++)
+		restore_service(releases, &config->services[i]);
+	for (size_t i = 0; i < config->n_services; i++)
 		adopt_service(releases, &config->services[i]);
 	abandon_services(releases, config);
 }
 
-static struct judge *
-make_judge(struct releases *releases, struct registry_unit *unit)
+struct judge *
+releases_make_judge(struct releases *releases, struct registry_unit *unit)
 {
 	struct judge *judge = releases_find_judge(releases, unit);
 
@@ -332,7 +432,7 @@ resume(struct releases *releases, struct registry_unit *unit)
 	state = journal_state(releases->journal, unit->release.name);
 	if (json_object_get(state, "plan") == NULL)
 		return;
-	judge = make_judge(releases, unit);
+	judge = releases_make_judge(releases, unit);
 	if (judge_resume(judge, state, releases->snapshot, &error))
 		return;
 	/* Nobody would watch over it. */
@@ -353,7 +453,8 @@ releases_set_snapshot(
 		for (unit = releases->registry->units; unit != NULL;
 			unit = unit->next)
 			resume(releases, unit);
-	write_changed_states(releases, "config",
+	forget_all_moved_services(releases);
+	(void)write_changed_states(releases, "config",
 		is_start ? "perch started" : "the config was reloaded");
 }
 
@@ -431,6 +532,7 @@ void
 releases_expire(struct releases *releases)
 {
 	struct registry_service *service;
+	struct registry_unit *unit = releases->registry->units;
 	bool has_changed = false;
 
 	for (service = releases->registry->services; service != NULL;
@@ -438,241 +540,13 @@ releases_expire(struct releases *releases)
 		if (service->release.own_unit != NULL &&
 			release_expire(&service->release, clock_wall_ns()))
 			has_changed = true;
-	if (has_changed || releases->is_journal_failing)
-		write_changed_states(
-			releases, "expired", "a version's time was over");
-}
-
-/* --- words ----------------------------------------------------------------------------- */
-
-struct registry_unit *
-releases_find_unit(const struct releases *releases, const char *name)
-{
-	const struct snapshot *snapshot = releases->snapshot;
-	const struct snapshot_service *service =
-		snapshot_find_service(snapshot, slice_from_string(name));
-
-	if (service != NULL)
-		return registry_unit_of(service->registry);
-	for (size_t i = 0; i < snapshot->n_services; i++) {
-		service = &snapshot->services[i];
-		if (service->config->group != NULL &&
-			strcmp(service->config->group, name) == 0)
-			return registry_unit_of(service->registry);
-	}
-	return NULL;
-}
-
-static void
-refuse(const struct judge_word *word, const struct error *error)
-{
-	word->ack(JUDGE_REFUSED, error->message, word->arg);
-}
-
-static bool
-has_version(const struct releases *releases, const struct release *release,
-	const char *version)
-{
-	const struct snapshot_service *service = snapshot_find_service(
-		releases->snapshot, slice_from_string(release->service));
-
-	return service != NULL &&
-	       snapshot_find_version(service, slice_from_string(version)) >= 0;
-}
-
-static const char *
-wanted_version(const struct releases *releases,
-	const struct releases_start *start, const struct release *release)
-{
-	for (size_t i = 0; i < start->n_pairs; i++)
-		if (strcmp(start->services[i], release->service) == 0)
-			return start->versions[i];
-	if (start->version == NULL)
-		return NULL;
-	/* A service that stands alone is to say what is wrong with it. */
-	if (release->own_unit->members->next_member == NULL ||
-		has_version(releases, release, start->version))
-		return start->version;
-	return NULL;
-}
-
-static bool
-are_pairs_members(const struct releases_start *start,
-	const struct release_unit *unit, struct error *error)
-{
-	const struct release *member;
-
-	for (size_t i = 0; i < start->n_pairs; i++) {
-		for (member = unit->members; member != NULL;
-			member = member->next_member)
-			if (strcmp(member->service, start->services[i]) == 0)
-				break;
-		if (member != NULL)
-			continue;
-		error_set(error, "service \"%s\" isn't released with %s",
-			start->services[i], unit->name);
-		return false;
-	}
-	return true;
-}
-
-/* Who takes part, in choices and sides. Their number, or 0 with error set. */
-static size_t
-choose_sides(struct releases *releases, const struct releases_start *start,
-	struct registry_unit *unit, struct release_choice *choices,
-	struct judge_side *sides, struct error *error)
-{
-	struct release *member;
-	size_t n = 0;
-
-	if (!are_pairs_members(start, &unit->release, error))
-		return 0;
-	for (member = unit->release.members; member != NULL;
-		member = member->next_member) {
-		const char *version = wanted_version(releases, start, member);
-
-		if (version == NULL)
-			continue;
-		choices[n] = (struct release_choice){member, version};
-		if (!release_check_start(
-			    &unit->release, &choices[n], 1, 0, error))
-			return 0;
-		sides[n].service =
-			registry_service(releases->registry, member->service);
-		release_copy_name(sides[n].candidate, version);
-		n++;
-	}
-	if (n == 0)
-		error_set(error, "no service of %s has a version \"%s\"",
-			unit->release.name,
-			start->version != NULL ? start->version : "");
-	return n;
-}
-
-const struct config_plan *
-releases_plan_of(
-	const struct releases *releases, const struct registry_unit *unit)
-{
-	const struct release *member;
-
-	/* A member may have gone from the config. */
-	for (member = unit->release.members; member != NULL;
-		member = member->next_member) {
-		const struct snapshot_service *service = snapshot_find_service(
-			releases->snapshot, slice_from_string(member->service));
-
-		if (service != NULL)
-			return service->plan;
-	}
-	return NULL;
-}
-
-static const struct config_plan *
-plan_of(const struct releases *releases, const struct releases_start *start,
-	const struct registry_unit *unit, struct error *error)
-{
-	const struct config_plan *plan;
-
-	if (start->plan == NULL)
-		return releases_plan_of(releases, unit);
-	plan = snapshot_find_plan(releases->snapshot, start->plan);
-	if (plan == NULL)
-		error_set(error, "no plan \"%s\"", start->plan);
-	return plan;
-}
-
-static size_t
-count_members(const struct registry_unit *unit)
-{
-	const struct release *member;
-	size_t n = 0;
-
-	for (member = unit->release.members; member != NULL;
-		member = member->next_member)
-		n++;
-	return n;
-}
-
-/* Another one that runs is rolled back first. */
-static void
-end_running(struct judge *judge, const struct judge_word *word)
-{
-	const struct plan_word rollback = {.kind = PLAN_ROLLBACK};
-	const struct judge_word mine = {
-		.who = word->who, .why = "another release begins"};
-
-	if (judge_is_active(judge))
-		judge_say(judge, &rollback, &mine);
-}
-
-void
-releases_start(struct releases *releases, const struct releases_start *start,
-	const struct judge_word *word)
-{
-	struct registry_unit *unit = releases_find_unit(releases, start->unit);
-	struct judge_start begin = {.share_bp = start->share_bp};
-	struct release_choice *choices;
-	struct judge_side *sides;
-	struct judge *judge;
-	struct error error;
-	size_t n_members;
-
-	if (unit == NULL) {
-		error_set(&error, "no service \"%s\"", start->unit);
-		refuse(word, &error);
+	if (!has_changed && !releases->is_journal_failing)
 		return;
-	}
-	n_members = count_members(unit);
-	choices = memory_zalloc_array(n_members, sizeof(*choices));
-	sides = memory_zalloc_array(n_members, sizeof(*sides));
-	begin.sides = sides;
-	begin.plan = plan_of(releases, start, unit, &error);
-	begin.n_sides = begin.plan == NULL ? 0
-					   : choose_sides(releases, start, unit,
-						     choices, sides, &error);
-	if (begin.n_sides == 0 || getrandom(&begin.seed, sizeof(begin.seed),
-					  0) != (ssize_t)sizeof(begin.seed)) {
-		refuse(word, &error);
-		goto out;
-	}
-	begin.is_auto = start->is_auto < 0 ? begin.plan->is_auto == CONFIG_TRUE
-					   : start->is_auto != 0;
-	judge = make_judge(releases, unit);
-	end_running(judge, word);
-	judge_begin(judge, &begin, word);
-out:
-	free(choices);
-	free(sides);
-}
-
-void
-releases_say(struct releases *releases, const char *name,
-	const struct plan_word *what, const struct judge_word *word)
-{
-	struct registry_unit *unit = releases_find_unit(releases, name);
-	struct judge *judge;
-	struct error error;
-
-	if (unit == NULL) {
-		error_set(&error, "no service \"%s\"", name);
-		refuse(word, &error);
+	if (write_changed_states(releases, RELEASES_JUST_STATE, "") > 0)
 		return;
-	}
-	judge = releases_find_judge(releases, unit);
-	if (judge == NULL || !judge_is_active(judge)) {
-		if (release_check_running(&unit->release, &error))
-			error_set(&error, "no release of %s is judged", name);
-		refuse(word, &error);
-		return;
-	}
-	judge_say(judge, what, word);
-}
-
-json_t *
-releases_history(const struct releases *releases,
-	const struct registry_unit *unit, size_t max)
-{
-	if (releases->journal == NULL)
-		return json_array();
-	return journal_history(releases->journal, unit->release.name, max);
+	/* Where nothing has changed, any state tells whether it works again. */
+	while (unit != NULL && !is_quiet(releases, unit))
+		unit = unit->next;
+	if (releases->is_journal_failing && unit != NULL)
+		releases_write_state(releases, unit);
 }

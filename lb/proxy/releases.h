@@ -99,6 +99,9 @@ json_t *releases_history(const struct releases *releases,
  * is no journal. */
 void releases_write(struct releases *releases, json_t *entry,
 	journal_done_fn *done, void *arg);
+/* Where a unit stands, after something was done. */
+void releases_write_state(
+	struct releases *releases, struct registry_unit *unit);
 /* Tells people: takes the event. */
 void releases_emit(struct releases *releases, json_t *event);
 

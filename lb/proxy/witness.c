@@ -231,12 +231,15 @@ witness_sent(struct exchange *exchange)
 	struct registry_unit *unit = exchange->unit;
 	unsigned worker = exchange->shard->index;
 
-	if (exchange->ticket.crowd == 0 || exchange->has_sent ||
-		registry_endpoint_is_warming_up(exchange->target,
-			exchange->service->config->warmup_ns,
-			exchange->shard->now_ns))
+	if (exchange->ticket.crowd == 0 || exchange->has_sent)
 		return;
 	exchange->has_sent = true;
+	if (registry_endpoint_is_warming_up(exchange->target,
+		    exchange->service->config->warmup_ns,
+		    exchange->shard->now_ns)) {
+		crowd_skip_sample(crowd_at(unit), &exchange->ticket);
+		return;
+	}
 	crowd_start_sample(crowd_at(unit), worker,
 		&unit->flights[worker].flights, &exchange->ticket,
 		exchange->shard->now_ns);
@@ -267,18 +270,32 @@ is_failed_call(const struct message *response)
 		       message_find_name(response, SLICE("grpc-status")));
 }
 
-static bool
-is_bad_status(const struct exchange *exchange, unsigned status)
+/*
+ * What the first head says by its status alone. Only those whom it hurts are
+ * told: to the others a 404 isn't the last word, as another version's answer may
+ * take its place.
+ */
+static void
+testify_early(struct exchange *exchange, unsigned status)
 {
-	const struct witness_watch *watch;
+	unsigned worker = exchange->shard->index;
+	struct witness_watch **at = &exchange->watches;
+	struct witness_watch *watch;
 
 	if (exchange->ticket.crowd != 0 &&
 		registry_has_status(exchange->unit->error_statuses, status))
-		return true;
-	for (watch = exchange->watches; watch != NULL; watch = watch->next)
-		if (registry_has_status(watch->unit->watch_statuses, status))
-			return true;
-	return false;
+		crowd_end(crowd_at(exchange->unit), worker, &exchange->ticket,
+			1u << EVIDENCE_ERRORS);
+	while ((watch = *at) != NULL) {
+		if (!registry_has_status(
+			    watch->unit->watch_statuses, status)) {
+			at = &watch->next;
+			continue;
+		}
+		*at = watch->next;
+		crowd_end(crowd_at(watch->unit), worker, &watch->ticket, 1);
+		pool_give(&exchange->shard->watches, watch);
+	}
 }
 
 void
@@ -291,10 +308,8 @@ witness_response(struct exchange *exchange, const struct message *response)
 		crowd_first_byte(crowd_at(exchange->unit),
 			exchange->shard->index, &exchange->ticket,
 			exchange->shard->now_ns);
-	/* Later another version's answer may take this one's place. */
-	if (is_bad_status(exchange, response->status))
-		testify(exchange, OUTCOME_BY_STATUS, response->status);
-	else if (is_failed_call(response))
+	testify_early(exchange, response->status);
+	if (is_failed_call(response))
 		testify(exchange, OUTCOME_FAILED, response->status);
 }
 

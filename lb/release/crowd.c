@@ -174,6 +174,10 @@ book(struct crowd *crowd, struct crowd_tally *tally,
 
 	if (ticket->stratum == EVIDENCE_ANONYMOUS) {
 		bump(counter, 1, is_bad);
+		/* A browser's first page: it will come back with this cell. */
+		if (is_bad && ticket->has_cell)
+			atomic_fetch_or_explicit(
+				hurt, bit, memory_order_relaxed);
 		return;
 	}
 	/* Hurt before: no longer at risk. */
@@ -276,12 +280,36 @@ is_present(const struct crowd *crowd, const struct crowd_ticket *ticket)
 	       ticket->window == crowd_now_of(crowd).window;
 }
 
+/* True for the one who takes the client's sample of the window. */
+static bool
+take_sample(struct crowd *crowd, const struct crowd_ticket *ticket)
+{
+	_Atomic uint16_t *sampled = &crowd->marks[ticket->cell].sampled;
+	uint16_t window = ticket->window;
+
+	return !ticket->has_cell ||
+	       (atomic_load_explicit(sampled, memory_order_relaxed) != window &&
+		       atomic_exchange_explicit(sampled, window,
+			       memory_order_relaxed) != window);
+}
+
+void
+crowd_skip_sample(struct crowd *crowd, const struct crowd_ticket *ticket)
+{
+	struct crowd_ticket now = *ticket;
+
+	if (crowd == NULL || ticket->crowd != crowd->generation ||
+		ticket->place > 0)
+		return;
+	now.window = crowd_now_of(crowd).window;
+	(void)take_sample(crowd, &now);
+}
+
 void
 crowd_start_sample(struct crowd *crowd, unsigned worker,
 	struct crowd_flights *flights, struct crowd_ticket *ticket,
 	uint64_t now_ns)
 {
-	_Atomic uint16_t *sampled;
 	uint64_t lines;
 
 	(void)worker;
@@ -295,12 +323,7 @@ crowd_start_sample(struct crowd *crowd, unsigned worker,
 		ticket->start_ns = now_ns;
 		return;
 	}
-	sampled = &crowd->marks[ticket->cell].sampled;
-	if (ticket->has_cell &&
-		(atomic_load_explicit(sampled, memory_order_relaxed) ==
-				ticket->window ||
-			atomic_exchange_explicit(sampled, ticket->window,
-				memory_order_relaxed) == ticket->window))
+	if (!take_sample(crowd, ticket))
 		return;
 	ticket->start_ns = now_ns;
 	take_lines(ticket, lines);

@@ -11,7 +11,8 @@
  * A worker keeps a ticket in its exchange:
  *
  *     crowd_begin()        the version is chosen: is this counted, on which side
- *     crowd_start_sample() the first try goes to a warm endpoint
+ *     crowd_start_sample() the first try goes out; crowd_skip_sample() to an
+ *                          endpoint that warms up
  *     crowd_first_byte()   its response head is here
  *     crowd_end()          the first try's outcome is known; once
  *     crowd_drop()         in place of crowd_end(): it isn't to be counted
@@ -121,6 +122,11 @@ void crowd_begin_watch(struct crowd *crowd, unsigned worker, unsigned watch,
 void crowd_start_sample(struct crowd *crowd, unsigned worker,
 	struct crowd_flights *flights, struct crowd_ticket *ticket,
 	uint64_t now_ns);
+
+/* In its place where the endpoint is warming up: the client gives no sample in
+ * this window. Would a later request be its sample, the version that warms up
+ * would be compared by other requests than the other one. */
+void crowd_skip_sample(struct crowd *crowd, const struct crowd_ticket *ticket);
 
 /* The response head is here: decides the sample. */
 void crowd_first_byte(struct crowd *crowd, unsigned worker,

@@ -19,6 +19,8 @@
 
 #include "base/error.h"
 
+#define JOURNAL_HISTORY_MAX 200 /* entries of a unit */
+
 struct event_base;
 struct journal;
 

@@ -15,9 +15,9 @@
 #include <stddef.h>
 
 #include "base/error.h"
+#include "release/journal.h"
 
-#define JOURNAL_HISTORY_MAX 200 /* entries of a unit */
-#define JOURNAL_ENTRY_MAX (64 * 1024) /* bytes of an entry's JSON */
+#define JOURNAL_ENTRY_MAX (1024 * 1024) /* bytes of an entry's JSON */
 /* Bytes of the longest line, its end included. */
 #define JOURNAL_LINE_MAX (16 + 1 + JOURNAL_ENTRY_MAX + 1)
 

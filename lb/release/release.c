@@ -231,7 +231,11 @@ release_check_start(const struct release_unit *unit,
 		const struct release *release = choices[i].release;
 		struct release_present now = release_look(release);
 
-		assert(release->own_unit == unit);
+		if (release->own_unit != unit) {
+			error_set(error, "service %s isn't released with %s",
+				release->service, unit->name);
+			return false;
+		}
 		if (find_candidate(
 			    release, &now, choices[i].candidate, error) == NULL)
 			return false;

@@ -208,19 +208,24 @@ void release_unit_restore(struct release_unit *unit, struct release_cell cell);
 struct release_version *release_version_by_name(
 	struct release *release, const char *name);
 
+/* What was before a restart, in the unit that the service is in now. To be done
+ * for all of a group before any of them is adopted. */
+void release_restore(struct release *release, struct release_unit *unit,
+	const struct release_config *config,
+	const struct release_saved *saved);
+
 /*
  * Takes a config over, at the start and at each reload. unit: the service's or
  * its group's; if it had another one, both have their releases rolled back.
- * saved: what was before a restart, or NULL; looked at the first time only. The
- * stable version at hand (saved, promoted) stays, unless the config's word has
+ * The stable version at hand (saved, promoted) stays, unless the config's word has
  * changed since or it is no longer configured: then the config's becomes
  * stable, and a running release ends. A release whose candidate is no longer
  * configured is rolled back. note says what an operator should know of this; ""
  * if nothing.
  */
 void release_adopt(struct release *release, struct release_unit *unit,
-	const struct release_config *config, const struct release_saved *saved,
-	uint64_t now_wall_ns, struct error *note);
+	const struct release_config *config, uint64_t now_wall_ns,
+	struct error *note);
 
 /* The service is no longer configured: a release that it takes part in is
  * rolled back. False if there was none. */

@@ -202,25 +202,44 @@ merge(struct release *release, const struct release_config *config,
 	release_copy_name(release->config_stable, config->stable);
 }
 
+/* Last: from here on it can be read. */
+static void
+publish_unit(struct release *release)
+{
+	atomic_store_explicit(
+		&release->unit, release->own_unit, memory_order_release);
+}
+
+static void
+take_times(struct release *release, const struct release_config *config)
+{
+	release->drain_ns = config->drain_ns;
+	release->rescue_for_ns = config->rescue_for_ns;
+}
+
+void
+release_restore(struct release *release, struct release_unit *unit,
+	const struct release_config *config, const struct release_saved *saved)
+{
+	take_times(release, config);
+	join_unit(release, unit);
+	restore(release, saved);
+	publish_unit(release);
+}
+
 void
 release_adopt(struct release *release, struct release_unit *unit,
-	const struct release_config *config, const struct release_saved *saved,
-	uint64_t now_wall_ns, struct error *note)
+	const struct release_config *config, uint64_t now_wall_ns,
+	struct error *note)
 {
 	if (note != NULL)
 		note->message[0] = '\0';
-	release->drain_ns = config->drain_ns;
-	release->rescue_for_ns = config->rescue_for_ns;
+	take_times(release, config);
 	mark_configured(release, config);
 	if (release->own_unit == NULL) {
 		join_unit(release, unit);
-		if (saved != NULL)
-			restore(release, saved);
-		else
-			begin_from_config(release, config);
-		/* Last: from here on it can be read. */
-		atomic_store_explicit(
-			&release->unit, unit, memory_order_release);
+		begin_from_config(release, config);
+		publish_unit(release);
 	} else if (release->own_unit != unit) {
 		change_unit(release, unit, now_wall_ns, note);
 	}

@@ -50,7 +50,7 @@ world_init(struct world *world)
 	registry_init(registry, WORLD_WORKERS);
 	shop = registry_service(registry, "shop");
 	unit = registry_unit(registry, "shop");
-	release_adopt(&shop->release, &unit->release, &release, NULL, 1, &note);
+	release_adopt(&shop->release, &unit->release, &release, 1, &note);
 	world->v1 = registry_version(registry, shop, "v1");
 	world->v2 = registry_version(registry, shop, "v2");
 	world->a = registry_endpoint(registry, world->v1, "a:1", "a", 1);

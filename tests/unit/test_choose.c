@@ -58,7 +58,7 @@ reload_with(const char *version)
 
 	release_adopt(&world.service.registry->release,
 		&registry_unit(&world.registry, "shop")->release, &config,
-		NULL, 1, &note);
+		1, &note);
 }
 
 /* While a reload, or several, spread, the snapshot in hand names none of the

@@ -43,7 +43,11 @@ test_fraction_counts_what_may_be_asked(void **state)
 	assert_true(fraction_up() == 1);
 	atomic_store(&world.a->health, HEALTH_DOWN);
 	assert_true(fraction_up() == 0.5);
+	/* A connection or two that failed are no verdict. */
 	atomic_store(&world.b->left_out_until_ns, 1001);
+	atomic_store(&world.b->connect_failures, 2);
+	assert_true(fraction_up() == 0.5);
+	atomic_store(&world.b->connect_failures, 3);
 	assert_true(fraction_up() == 0);
 	atomic_store(&world.b->left_out_until_ns, 1000);
 	assert_true(fraction_up() == 0.5);

@@ -304,7 +304,7 @@ test_callbacks_come_in_order_refused_ones_too(void **state)
 		assert_int_equal(results[i - 1].is_on_disk, i % 5 != 0);
 	}
 	assert_non_null(strstr(results[4].why, "no unit"));
-	assert_non_null(strstr(results[9].why, "65536 are allowed"));
+	assert_non_null(strstr(results[9].why, "1048576 are allowed"));
 	open_again();
 	assert_int_equal(number_of(journal_state(journal, "shop")), 99);
 }

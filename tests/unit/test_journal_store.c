@@ -152,11 +152,11 @@ test_entry_that_could_not_be_read_back_is_refused(void **state)
 }
 
 static void
-test_entry_may_have_64_kib_and_no_more(void **state)
+test_entry_may_have_1_mib_and_no_more(void **state)
 {
 	struct journal_text text = {0};
 	json_t *entry = an_entry("shop", 1, 0);
-	size_t padding = 64 * 1024 - json_dumpb(entry, NULL, 0, JSON_COMPACT);
+	size_t padding = JOURNAL_ENTRY_MAX - json_dumpb(entry, NULL, 0, JSON_COMPACT);
 	json_t *copy;
 
 	(void)state;
@@ -169,21 +169,21 @@ test_entry_may_have_64_kib_and_no_more(void **state)
 	json_decref(entry);
 	entry = an_entry("shop", 1, padding + 1);
 	assert_null(journal_line_write(entry, &text, &error));
-	assert_non_null(strstr(error.message, "65537"));
+	assert_non_null(strstr(error.message, "1048577"));
 	assert_int_equal(text.len, JOURNAL_LINE_MAX);
 	json_decref(entry);
 	free(text.bytes);
 }
 
-/* 20,000 times 0.1 are short enough, but not when they were written again. */
+/* So many times 0.1 are short enough, but not when they were written again. */
 static void
 test_line_that_would_get_too_long_is_damaged(void **state)
 {
-	static char json[65 * 1024];
+	static char json[JOURNAL_ENTRY_MAX];
 
 	(void)state;
 	strcpy(json, "{\"unit\":\"a\",\"x\":[0.1");
-	for (size_t i = strlen(json); i < 60000; i += 4)
+	for (size_t i = strlen(json); i < JOURNAL_ENTRY_MAX / 2; i += 4)
 		strcpy(json + i, ",0.1");
 	strcat(json, "]}");
 	assert_null(read_sealed(json));
@@ -337,7 +337,7 @@ main(void)
 			test_line_must_be_an_object_that_names_its_unit),
 		cmocka_unit_test(
 			test_entry_that_could_not_be_read_back_is_refused),
-		cmocka_unit_test(test_entry_may_have_64_kib_and_no_more),
+		cmocka_unit_test(test_entry_may_have_1_mib_and_no_more),
 		cmocka_unit_test(test_line_that_would_get_too_long_is_damaged),
 		cmocka_unit_test(test_newest_state_counts),
 		cmocka_unit_test(test_units_can_be_listed),

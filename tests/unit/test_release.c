@@ -39,7 +39,9 @@ adopt(const char *stable, size_t n_versions, const struct release_saved *saved)
 	struct release_config now = config(stable, n_versions);
 
 	strcpy(error.message, "left over");
-	release_adopt(&release, &unit, &now, saved, T0, &error);
+	if (saved != NULL)
+		release_restore(&release, &unit, &now, saved);
+	release_adopt(&release, &unit, &now, T0, &error);
 }
 
 /* Each test begins with v1 stable, v2 and v3 idle. */

@@ -21,19 +21,24 @@ static struct release_unit shop, alone;
 static struct release entry, page;
 static struct error error;
 
-static void
-adopt(struct release *release, struct release_unit *unit, const char *stable,
-	const struct release_saved *saved)
+static struct release_config
+config_of(const char *stable)
 {
-	const struct release_config config = {
+	return (struct release_config){
 		.stable = stable,
 		.versions = names,
 		.n_versions = 3,
 		.drain_ns = 600 * SECOND,
 		.rescue_for_ns = 3600 * SECOND,
 	};
+}
 
-	release_adopt(release, unit, &config, saved, T0, &error);
+static void
+adopt(struct release *release, struct release_unit *unit, const char *stable)
+{
+	const struct release_config config = config_of(stable);
+
+	release_adopt(release, unit, &config, T0, &error);
 }
 
 static int
@@ -45,8 +50,8 @@ set_up(void **state)
 	release_unit_init(&alone, "page", &generations);
 	release_init(&entry, "entry");
 	release_init(&page, "page");
-	adopt(&entry, &shop, "v1", NULL);
-	adopt(&page, &shop, "v1", NULL);
+	adopt(&entry, &shop, "v1");
+	adopt(&page, &shop, "v1");
 	return 0;
 }
 
@@ -181,7 +186,7 @@ test_config_that_moves_one_ends_the_release_of_all(void **state)
 {
 	(void)state;
 	assert_true(start("v2", "v2", 500));
-	adopt(&page, &shop, "v3", NULL);
+	adopt(&page, &shop, "v3");
 	assert_non_null(strstr(error.message, "rolled back"));
 	assert_candidates("-", "-");
 	assert_stables("v1", "v3");
@@ -194,7 +199,7 @@ test_config_that_names_one_candidate_of_two_completes_nothing(void **state)
 {
 	(void)state;
 	assert_true(start("v2", "v2", 500));
-	adopt(&page, &shop, "v2", NULL);
+	adopt(&page, &shop, "v2");
 	assert_candidates("-", "-");
 	assert_stables("v1", "v2");
 }
@@ -206,7 +211,7 @@ test_service_that_leaves_its_group_ends_the_release(void **state)
 
 	(void)state;
 	assert_true(start("v2", "v2", 500));
-	adopt(&page, &alone, "v1", NULL);
+	adopt(&page, &alone, "v1");
 	assert_non_null(strstr(error.message, "its services have changed"));
 	assert_candidates("-", "-");
 	assert_true(start("v3", NULL, 100));
@@ -214,7 +219,7 @@ test_service_that_leaves_its_group_ends_the_release(void **state)
 	(void)release_read(&page, &cell);
 	assert_int_equal(cell.state, RELEASE_NONE);
 	/* And back. */
-	adopt(&page, &shop, "v1", NULL);
+	adopt(&page, &shop, "v1");
 	assert_candidates("-", "-");
 	assert_true(start("v3", "v3", 100));
 	assert_candidates("v3", "v3");
@@ -242,8 +247,10 @@ test_errors_name_the_stable_versions_of_all(void **state)
 /* --- state ---------------------------------------------------------------------- */
 
 static void
-restart(json_t *state, struct release_unit *unit_of_page)
+restart(json_t *state, struct release_unit *unit_of_page,
+	const char *stable_of_entry)
 {
+	const struct release_config config = config_of("v1");
 	struct release_saved of_entry, of_page;
 	struct release_cell cell;
 
@@ -259,8 +266,10 @@ restart(json_t *state, struct release_unit *unit_of_page)
 	release_unit_restore(&shop, cell);
 	release_init(&entry, "entry");
 	release_init(&page, "page");
-	adopt(&entry, &shop, "v1", &of_entry);
-	adopt(&page, unit_of_page, "v1", &of_page);
+	release_restore(&entry, &shop, &config, &of_entry);
+	release_restore(&page, unit_of_page, &config, &of_page);
+	adopt(&entry, &shop, stable_of_entry);
+	adopt(&page, unit_of_page, "v1");
 	release_saved_free(&of_entry);
 	release_saved_free(&of_page);
 }
@@ -277,7 +286,7 @@ test_running_release_comes_back_from_its_state(void **state)
 	assert_true(start("v2", "v1", 2500));
 	before = release_unit_cell(&shop);
 	kept = release_state_to_json(&shop);
-	restart(kept, &shop);
+	restart(kept, &shop, "v1");
 	after = release_unit_cell(&shop);
 	assert_true(release_cell_pack(before) == release_cell_pack(after));
 	assert_candidates("v2", "v1");
@@ -285,7 +294,7 @@ test_running_release_comes_back_from_its_state(void **state)
 	assert_int_equal(standing(&entry, "v1"), STANDING_DRAINING);
 	json_decref(kept);
 	kept = release_state_to_json(&shop);
-	restart(kept, &shop);
+	restart(kept, &shop, "v1");
 	assert_candidates("v2", "v1");
 	json_decref(kept);
 	/* The next one is a new generation. */
@@ -304,9 +313,26 @@ test_service_that_left_its_group_while_down_keeps_its_stable(void **state)
 	assert_true(release_promote(&shop, T0, &error));
 	assert_true(start("v2", "v2", 100));
 	kept = release_state_to_json(&shop);
-	restart(kept, &alone);
+	restart(kept, &alone, "v1");
 	assert_stables("v3", "v3");
 	assert_candidates("v2", "-");
+	json_decref(kept);
+}
+
+static void
+test_config_changed_while_down_rolls_all_of_the_group_back(void **state)
+{
+	json_t *kept;
+
+	(void)state;
+	assert_true(start("v2", "v2", 100));
+	kept = release_state_to_json(&shop);
+	restart(kept, &shop, "v3");
+	assert_candidates("-", "-");
+	assert_stables("v3", "v1");
+	/* Pages that are open still find their assets. */
+	assert_int_equal(standing(&entry, "v2"), STANDING_ASSETS_ONLY);
+	assert_int_equal(standing(&page, "v2"), STANDING_ASSETS_ONLY);
 	json_decref(kept);
 }
 
@@ -373,6 +399,7 @@ main(void)
 		TEST(test_errors_name_the_stable_versions_of_all),
 		TEST(test_running_release_comes_back_from_its_state),
 		TEST(test_service_that_left_its_group_while_down_keeps_its_stable),
+		TEST(test_config_changed_while_down_rolls_all_of_the_group_back),
 		TEST(test_state_that_makes_no_sense_is_refused),
 	};
 
