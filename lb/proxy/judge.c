@@ -439,6 +439,14 @@ count_healthy(
 	}
 }
 
+/* Is an operator's word still being written down? */
+static bool
+awaits_word(const struct judge *judge)
+{
+	return judge->plan.pending.act != PLAN_ACT_NONE &&
+	       judge->plan.pending.is_by_word;
+}
+
 static void
 ask_plan(struct judge *judge, uint64_t now_ns)
 {
@@ -452,7 +460,7 @@ ask_plan(struct judge *judge, uint64_t now_ns)
 	};
 	enum plan_state before = judge->plan.state;
 	uint16_t before_bp = judge->plan.share_bp;
-	bool is_by_word = judge->plan.pending.is_by_word;
+	bool is_by_word = awaits_word(judge);
 	struct plan_output out;
 
 	count_healthy(judge, now_ns, &input);
@@ -534,7 +542,7 @@ judge_say(struct judge *judge, const struct plan_word *what,
 
 	/* Each word that is acknowledged has acted: none may undo another one
 	 * that is still being written down, but for the way back. */
-	if (judge->plan.pending.is_by_word && what->kind != PLAN_ROLLBACK) {
+	if (awaits_word(judge) && what->kind != PLAN_ROLLBACK) {
 		word->ack(JUDGE_REFUSED,
 			"another word is being written down: say it again",
 			word->arg);

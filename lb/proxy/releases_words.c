@@ -183,8 +183,10 @@ releases_start(struct releases *releases, const struct releases_start *start,
 		refuse(word, &error);
 		return;
 	}
+	judge = releases_find_judge(releases, unit);
 	/* The one that runs ends only where this one can begin. */
-	if (releases->is_journal_failing) {
+	if (releases->is_journal_failing && judge != NULL &&
+		judge_is_active(judge)) {
 		word->ack(JUDGE_UNWRITTEN,
 			"not done, as the journal can't be written", word->arg);
 		return;
