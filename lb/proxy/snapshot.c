@@ -226,7 +226,6 @@ snapshot_build(struct config *config, struct registry *registry,
 		table_set(&snapshot->by_name, snapshot->services[i].name,
 			&snapshot->services[i]);
 	}
-	route_finish(&snapshot->routes);
 	name_cookies(snapshot);
 	return snapshot;
 }
