@@ -71,9 +71,12 @@ view_add_counters(const struct registry *registry, const struct meter *meters,
 	for (unsigned i = 0; i < registry->n_workers; i++) {
 		const struct meter *meter = &meters[i];
 
-		out->requests += load(&meter->requests);
-		for (unsigned j = 0; j < 6; j++)
-			out->responses[j] += load(&meter->responses[j]);
+		for (unsigned j = 0; j < 6; j++) {
+			uint64_t n = load(&meter->responses[j]);
+
+			out->responses[j] += n;
+			out->requests += n;
+		}
 		for (unsigned j = 0; j < METER_ERROR_COUNT; j++)
 			out->errors[j] += load(&meter->errors[j]);
 		out->bytes_in += load(&meter->bytes_in);
@@ -90,10 +93,10 @@ view_add_counters(const struct registry *registry, const struct meter *meters,
 static bool
 were_asked(const struct registry *registry, const struct meter *meters)
 {
-	for (unsigned i = 0; i < registry->n_workers; i++) {
-		if (load(&meters[i].requests) > 0)
-			return true;
-	}
+	for (unsigned i = 0; i < registry->n_workers; i++)
+		for (unsigned j = 0; j < 6; j++)
+			if (load(&meters[i].responses[j]) > 0)
+				return true;
 	return false;
 }
 

@@ -11,6 +11,7 @@
 #ifndef PERCH_PROXY_REGISTRY_H
 #define PERCH_PROXY_REGISTRY_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -20,36 +21,38 @@
 #include "release/release.h"
 
 struct registry_endpoint {
-	unsigned id; /* dense, from 0: workers index their pools by it */
-	struct registry_version *version;
-	char *name; /* host:port */
+	/* Control only. */
 	char *host;
+	struct address address;         /* resolved, or AF_UNSPEC */
 	uint16_t port;
-	uint32_t name_hash;      /* low bits of XXH3_64(name): the cookie's */
-	struct meter *meters;    /* one for each worker */
-	struct address address;  /* control only: resolved, or AF_UNSPEC */
+	struct registry_endpoint *next; /* of the version, newest first */
+
+	/* What a request looks at. */
+	alignas(MEMORY_LINE) char *name; /* host:port */
+	unsigned id;        /* dense, from 0: workers index their pools by it */
+	uint32_t name_hash; /* low bits of XXH3_64(name): the cookie's */
+	struct registry_version *version;
 	/* Monotonic ns until which it is passed over after failed connects. */
 	_Atomic uint64_t left_out_until_ns;
 	_Atomic uint32_t connect_failures; /* in a row */
-	struct registry_endpoint *next;    /* of the version, newest first */
+	struct meter meters[];             /* one for each worker */
 };
 
-/* In flight at all of a version's endpoints, from one worker, which alone
- * writes it; apart from the others', for these change all the time. */
+/* What one worker has with all of a version's endpoints; it alone writes it. */
 struct registry_load {
-	_Atomic int64_t in_flight;
-	char apart[56];
+	alignas(MEMORY_LINE) _Atomic int64_t in_flight;
+	struct meter_times times;
 };
 
 struct registry_version {
 	struct registry_service *service;
-	struct registry_load *loads; /* one for each worker */
 	char *name;
 	struct release_version *release; /* its standing */
 	struct meter *meters; /* one for each worker: found no endpoint */
 	struct registry_endpoint *endpoints;
 	struct table by_name;          /* the same by name */
 	struct registry_version *next; /* of the service, newest first */
+	struct registry_load loads[];  /* one for each worker */
 };
 
 struct registry_service {
@@ -94,14 +97,9 @@ struct registry_endpoint *registry_endpoint(struct registry *registry,
 	struct registry_version *version, const char *name, const char *host,
 	uint16_t port);
 
-/* Sums over all workers; a version's over its endpoints too, a service's over
- * its versions too. out is overwritten. */
-void registry_sum_endpoint(const struct registry *registry,
-	const struct registry_endpoint *endpoint, struct meter_counts *out);
+/* A version's sum over all workers and endpoints. out is overwritten. */
 void registry_sum_version(const struct registry *registry,
 	const struct registry_version *version, struct meter_counts *out);
-void registry_sum_service(const struct registry *registry,
-	const struct registry_service *service, struct meter_counts *out);
 
 /* Is it passed over now because connects to it failed? */
 static inline bool

@@ -74,12 +74,11 @@ static inline void
 world_request(struct registry_endpoint *endpoint, unsigned worker,
 	unsigned response_class, uint64_t duration_ns)
 {
-	struct meter *meter = &endpoint->meters[worker];
+	struct meter_times *times = &endpoint->version->loads[worker].times;
 
-	meter_add(&meter->requests, 1);
-	meter_add(&meter->responses[response_class], 1);
-	histogram_record(&meter->first_byte, duration_ns);
-	histogram_record(&meter->total, duration_ns);
+	meter_add(&endpoint->meters[worker].responses[response_class], 1);
+	histogram_record(&times->first_byte, duration_ns);
+	histogram_record(&times->total, duration_ns);
 }
 
 #endif

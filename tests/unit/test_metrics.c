@@ -119,7 +119,7 @@ test_an_endpoint_that_only_refuses_shows_its_retries(void **state)
 static void
 test_a_request_without_endpoint_is_shown(void **state)
 {
-	meter_add(&world.v2->meters[1].requests, 1);
+	meter_add(&world.v2->meters[1].responses[5], 1);
 	meter_add(&world.v2->meters[1].errors[METER_ERROR_NO_ENDPOINT], 1);
 	scrape();
 	assert_true(value_of("perch_requests_total{service=\"shop\","
