@@ -55,7 +55,7 @@ index_of(const struct snapshot_service *service,
 	size_t i;
 
 	for (i = 0; i < service->n_versions; i++)
-		if (service->versions[i].registry->release == version)
+		if (service->versions[i].release == version)
 			return (int)i;
 	return STICKY_NONE;
 }
@@ -100,7 +100,7 @@ fill_cookie(const struct exchange *exchange,
 		return;
 	version = &service->versions[input->pinned];
 	input->pinned_standing =
-		release_standing_of(version->registry->release, record, cell);
+		release_standing_of(version->release, record, cell);
 	input->is_pinned_usable = balance_has_usable(exchange->shard, version);
 }
 

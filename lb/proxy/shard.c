@@ -178,8 +178,8 @@ new_view(struct shard *shard, const struct snapshot *snapshot)
 	view->client_unwatched = list_for(shard, UNWATCHED_NS, client_expired);
 	view->upstream_idle =
 		list_for(shard, timeouts->upstream_idle_ns, upstream_expired);
-	view->services = memory_zalloc_array(
-		snapshot->n_services, sizeof(*view->services));
+	view->services = memory_zalloc_lines(
+		snapshot->n_services * sizeof(*view->services));
 	for (i = 0; i < snapshot->n_services; i++)
 		fill_service(
 			shard, &view->services[i], &snapshot->services[i]);

@@ -9,11 +9,13 @@
 #ifndef PERCH_PROXY_SHARD_H
 #define PERCH_PROXY_SHARD_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/memory.h"
 #include "base/pool.h"
 #include "http/message.h"
 #include "net/pipe.h"
@@ -27,7 +29,7 @@ struct upstream_pool;
 
 /* A worker's own of a service in a snapshot. */
 struct view_service {
-	struct timeout_list *connect;
+	alignas(MEMORY_LINE) struct timeout_list *connect;
 	struct timeout_list *queue;
 	struct timeout_list *response;
 	struct timeout_list *response_idle;

@@ -78,6 +78,7 @@ build_version(struct snapshot_version *version, struct registry *registry,
 
 	version->registry =
 		registry_version(registry, service, config_version->name);
+	version->release = version->registry->release;
 	version->name = slice_from_string(version->registry->name);
 	version->n_endpoints = config_version->n_endpoints;
 	version->endpoints = memory_zalloc_array(
@@ -112,8 +113,8 @@ build_service(struct snapshot *snapshot, struct snapshot_service *service,
 	service->config = config;
 	service->name = slice_from_string(service->registry->name);
 	service->n_versions = config->n_versions;
-	service->versions = memory_zalloc_array(
-		config->n_versions, sizeof(*service->versions));
+	service->versions = memory_zalloc_lines(
+		config->n_versions * sizeof(*service->versions));
 	for (i = 0; i < config->n_versions; i++)
 		build_version(&service->versions[i], registry,
 			service->registry, config, &config->versions[i]);
@@ -215,8 +216,8 @@ snapshot_build(struct config *config, struct registry *registry,
 	snapshot->config = config;
 	snapshot->access_log = access_log;
 	snapshot->n_services = config->n_services;
-	snapshot->services = memory_zalloc_array(
-		config->n_services, sizeof(*snapshot->services));
+	snapshot->services = memory_zalloc_lines(
+		config->n_services * sizeof(*snapshot->services));
 	route_init(&snapshot->routes);
 	table_init(&snapshot->by_name);
 	for (i = 0; i < config->n_services; i++) {

@@ -9,9 +9,11 @@
 #ifndef PERCH_PROXY_SNAPSHOT_H
 #define PERCH_PROXY_SNAPSHOT_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/memory.h"
 #include "config/config.h"
 #include "proxy/registry.h"
 #include "proxy/route.h"
@@ -29,27 +31,30 @@ struct snapshot_hash {
 };
 
 struct snapshot_version {
-	struct registry_version *registry;
+	alignas(MEMORY_LINE) struct registry_version *registry;
+	const struct release_version *release; /* the registry's */
 	struct slice name;
 	struct snapshot_endpoint *endpoints;
 	size_t n_endpoints;
+	uint64_t total_weight;
+	struct snapshot_hash *hashes; /* sorted; NULL without affinity */
+
 	uint32_t *maglev;   /* MAGLEV_SIZE, or NULL: another policy, or one endpoint */
 	uint32_t *sequence; /* round robin's, or NULL */
 	size_t n_sequence;
-	struct snapshot_hash *hashes; /* sorted; NULL without affinity */
-	uint64_t total_weight;
 };
 
 struct snapshot_service {
-	struct registry_service *registry;
+	alignas(MEMORY_LINE) struct registry_service *registry;
 	const struct config_service *config;
-	unsigned index; /* in snapshot.services */
+	struct snapshot_version *versions;
+	size_t n_versions;
 	struct slice name;
+	unsigned index; /* in snapshot.services */
+
 	struct slice cookie_name;
 	struct slice former_cookie_name; /* if it shared its host, or didn't */
 	const char *suffixed_name;       /* owned: one of the two */
-	struct snapshot_version *versions;
-	size_t n_versions;
 };
 
 /* An open access log; several snapshots may use one. */

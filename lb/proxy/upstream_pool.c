@@ -41,9 +41,10 @@ upstream_pool(struct shard *shard, struct registry_endpoint *endpoint,
 		return shard->pools[id];
 	if (id >= shard->n_pools && !grow_pools(shard, id))
 		return NULL;
-	pool = calloc(1, sizeof(*pool));
+	pool = aligned_alloc(MEMORY_LINE, sizeof(*pool));
 	if (pool == NULL)
 		return NULL;
+	memset(pool, 0, sizeof(*pool));
 	pool->shard = shard;
 	pool->endpoint = endpoint;
 	pool->address = *address;
@@ -146,7 +147,8 @@ upstream_queue_expired(struct timeout *timeout)
 static void
 serve_queue(struct worker_deferred *deferred)
 {
-	struct upstream_pool *pool = (struct upstream_pool *)(void *)deferred;
+	struct upstream_pool *pool =
+		list_entry(deferred, struct upstream_pool, deferred);
 	struct exchange *exchange;
 
 	pool->is_serving_queue = false;

@@ -12,19 +12,20 @@
 #include "proxy/shard.h"
 
 struct upstream_pool {
-	struct worker_deferred deferred; /* serves the queue */
-	struct shard *shard;
-	struct registry_endpoint *endpoint;
-	struct address address;
-	struct list idle;  /* most recently used first */
+	alignas(MEMORY_LINE) struct list idle; /* most recently used first */
 	struct list busy;  /* connecting ones too */
 	struct list queue; /* exchanges */
 	uint32_t n_open;
 	uint32_t n_idle;
 	uint32_t n_queued;
+	bool is_serving_queue;
+
+	struct shard *shard;
+	struct registry_endpoint *endpoint;
+	struct address address;
 	uint32_t max_idle; /* of the latest exchange's config */
 	uint32_t max_open; /* the same */
-	bool is_serving_queue;
+	struct worker_deferred deferred; /* serves the queue */
 };
 
 /* The shard's pool for an endpoint, made with this address at need; NULL if

@@ -47,10 +47,12 @@ world_init(struct world *world)
 	world->endpoints[1] = (struct snapshot_endpoint){.registry = world->b};
 	world->endpoints[2] = (struct snapshot_endpoint){.registry = world->c};
 	world->versions[0] = (struct snapshot_version){.registry = world->v1,
+		.release = world->v1->release,
 		.name = SLICE("v1"),
 		.endpoints = world->endpoints,
 		.n_endpoints = 2};
 	world->versions[1] = (struct snapshot_version){.registry = world->v2,
+		.release = world->v2->release,
 		.name = SLICE("v2"),
 		.endpoints = world->endpoints + 2,
 		.n_endpoints = 1};
