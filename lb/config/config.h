@@ -121,6 +121,19 @@ struct config_sticky {
 	uint64_t lifetime_ns;   /* Max-Age; 0 (default): a session cookie */
 };
 
+struct config_balance {
+	enum config_policy policy;
+	struct config_key *key; /* default [client]; first that is present */
+	size_t n_key;
+	enum config_switch affinity;     /* endpoint in the cookie; false */
+	enum config_switch bounded_load; /* maglev: 1.25; false */
+};
+
+struct config_rescue {
+	unsigned budget; /* percent of requests, 0 to 100: off; 20 */
+	uint64_t for_ns; /* for: how long a version helps out; 1h */
+};
+
 struct config_service {
 	char *name; /* [A-Za-z0-9._-]{1,64}, unique */
 	struct {
@@ -133,18 +146,9 @@ struct config_service {
 	size_t n_versions;
 	char *stable; /* one of versions; required unless there is just one */
 	struct config_sticky sticky;
-	struct {
-		enum config_policy policy;
-		struct config_key *key; /* default [client]; first that is present */
-		size_t n_key;
-		enum config_switch affinity;     /* endpoint in the cookie; false */
-		enum config_switch bounded_load; /* maglev: 1.25; false */
-	} balance;
+	struct config_balance balance;
 	uint64_t drain_ns; /* drain: old version after a promotion; 10m */
-	struct {
-		unsigned budget; /* percent of requests, 0 to 100: off; 20 */
-		uint64_t for_ns; /* for: how long a version helps out; 1h */
-	} rescue;
+	struct config_rescue rescue;
 	struct config_timeouts timeouts; /* the global ones, overridden */
 	struct config_limits limits;     /* the global ones, overridden */
 };

@@ -71,10 +71,10 @@ load_of(const struct exchange *exchange,
 static uint64_t
 hash_request(const struct exchange *exchange)
 {
-	const struct config_service *config = exchange->service->config;
+	const struct settings *settings = exchange->service->settings;
 	uint64_t hash;
 
-	if (key_hash(exchange, config->balance.key, config->balance.n_key,
+	if (key_hash(exchange, settings->balance.key, settings->balance.n_key,
 		    &hash))
 		return hash;
 	return hash_u64(exchange->decision.cell, 0);
@@ -105,7 +105,7 @@ is_over_bound(const struct exchange *exchange,
 	const struct snapshot_version *version = exchange->version;
 	double part;
 
-	if (exchange->service->config->balance.bounded_load == CONFIG_FALSE)
+	if (exchange->service->settings->balance.bounded_load == CONFIG_FALSE)
 		return false;
 	part = (double)version_load(exchange) / (double)version->total_weight;
 	return load_of(exchange, endpoint) * endpoint->weight >
@@ -216,7 +216,7 @@ balance_pick(const struct exchange *exchange)
 			return picked;
 		picked = NULL;
 	}
-	switch (exchange->service->config->balance.policy) {
+	switch (exchange->service->settings->balance.policy) {
 	case CONFIG_MAGLEV:
 		picked = pick_maglev(exchange);
 		break;

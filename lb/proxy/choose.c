@@ -14,7 +14,7 @@ static int
 find_override(const struct exchange *exchange)
 {
 	const struct snapshot_service *service = exchange->service;
-	const struct config_sticky *sticky = &service->config->sticky;
+	const struct config_sticky *sticky = &service->settings->sticky;
 	struct slice value;
 	struct slice name;
 	int version;
@@ -39,7 +39,8 @@ find_override(const struct exchange *exchange)
 static void
 fill_key(const struct exchange *exchange, struct sticky_input *input)
 {
-	const struct config_sticky *sticky = &exchange->service->config->sticky;
+	const struct config_sticky *sticky =
+		&exchange->service->settings->sticky;
 
 	/* The cookie's seed wins anyway: spare the hashing. */
 	if (input->has_cookie && !input->is_identity_by_key)
@@ -121,7 +122,7 @@ void
 choose_version(struct exchange *exchange)
 {
 	const struct snapshot_service *service = exchange->service;
-	const struct config_sticky *sticky = &service->config->sticky;
+	const struct config_sticky *sticky = &service->settings->sticky;
 	const struct message *request = &exchange->request;
 	struct sticky_input input;
 	struct release_cell cell;
@@ -170,7 +171,7 @@ choose_makes_private(
 	const struct exchange *exchange, const struct message *response)
 {
 	return exchange->is_release_running && exchange->is_navigation &&
-	       exchange->service->config->sticky.cacheable ==
+	       exchange->service->settings->sticky.cacheable ==
 		       CONFIG_CACHEABLE_PRIVATE &&
 	       forward_is_shared_cacheable(response);
 }
@@ -187,7 +188,8 @@ is_endpoint_new(const struct exchange *exchange)
 static enum sticky_set
 cookie_to_set(const struct exchange *exchange)
 {
-	const struct config_sticky *sticky = &exchange->service->config->sticky;
+	const struct config_sticky *sticky =
+		&exchange->service->settings->sticky;
 
 	if (exchange->decision.set == STICKY_SET_NOTHING &&
 		exchange->is_navigation && sticky->pin != CONFIG_PIN_NONE &&
@@ -237,7 +239,8 @@ choose_set_cookie(const struct exchange *exchange,
 	const struct message *response, bool is_made_private,
 	struct forward_text *text)
 {
-	const struct config_sticky *sticky = &exchange->service->config->sticky;
+	const struct config_sticky *sticky =
+		&exchange->service->settings->sticky;
 	struct slice name = exchange->service->cookie_name;
 	struct cookie cookie = {.seed = exchange->decision.cell};
 	size_t domain_len = sticky->domain != NULL ? strlen(sticky->domain) : 0;

@@ -30,6 +30,7 @@ libperch_a_SOURCES += \
 	lb/proxy/route.c lb/proxy/route.h \
 	lb/proxy/route_path.c lb/proxy/route_path.h \
 	lb/proxy/sequence.c lb/proxy/sequence.h \
+	lb/proxy/settings.c lb/proxy/settings.h \
 	lb/proxy/shard.c lb/proxy/shard.h \
 	lb/proxy/snapshot.c lb/proxy/snapshot.h \
 	lb/proxy/sticky.c lb/proxy/sticky.h \

@@ -111,6 +111,7 @@ build_service(struct snapshot *snapshot, struct snapshot_service *service,
 
 	service->registry = registry_service(registry, config->name);
 	service->config = config;
+	service->settings = settings_share(&snapshot->settings, config);
 	service->name = slice_from_string(service->registry->name);
 	service->n_versions = config->n_versions;
 	service->versions = memory_zalloc_lines(
@@ -219,6 +220,7 @@ snapshot_build(struct config *config, struct registry *registry,
 	snapshot->services = memory_zalloc_lines(
 		config->n_services * sizeof(*snapshot->services));
 	route_init(&snapshot->routes);
+	settings_set_init(&snapshot->settings);
 	table_init(&snapshot->by_name);
 	for (i = 0; i < config->n_services; i++) {
 		snapshot->services[i].index = (unsigned)i;
@@ -253,6 +255,7 @@ snapshot_free(struct snapshot *snapshot)
 	}
 	free(snapshot->services);
 	route_free(&snapshot->routes);
+	settings_set_free(&snapshot->settings);
 	table_free(&snapshot->by_name);
 	config_free(snapshot->config);
 	free(snapshot);

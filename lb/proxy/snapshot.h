@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "proxy/registry.h"
 #include "proxy/route.h"
+#include "proxy/settings.h"
 
 struct snapshot_endpoint {
 	struct registry_endpoint *registry;
@@ -46,7 +47,7 @@ struct snapshot_version {
 
 struct snapshot_service {
 	alignas(MEMORY_LINE) struct registry_service *registry;
-	const struct config_service *config;
+	const struct settings *settings; /* what requests need of the config */
 	struct snapshot_version *versions;
 	size_t n_versions;
 	struct slice name;
@@ -55,6 +56,7 @@ struct snapshot_service {
 	struct slice cookie_name;
 	struct slice former_cookie_name; /* if it shared its host, or didn't */
 	const char *suffixed_name;       /* owned: one of the two */
+	const struct config_service *config;
 };
 
 /* An open access log; several snapshots may use one. */
@@ -62,6 +64,7 @@ struct access_log;
 
 struct snapshot {
 	struct config *config; /* owned */
+	struct settings_set settings; /* the services' */
 	struct snapshot_service *services;
 	size_t n_services;
 	struct table by_name; /* services */

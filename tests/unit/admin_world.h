@@ -20,6 +20,7 @@ struct world {
 	struct snapshot_endpoint endpoints[3];
 	struct snapshot_version versions[2];
 	struct config_service config;
+	struct settings settings;
 	struct snapshot_service service;
 	struct snapshot snapshot;
 };
@@ -58,6 +59,7 @@ world_init(struct world *world)
 		.n_endpoints = 1};
 	world->service = (struct snapshot_service){.registry = shop,
 		.config = &world->config,
+		.settings = &world->settings,
 		.name = SLICE("shop"),
 		.versions = world->versions,
 		.n_versions = 2};

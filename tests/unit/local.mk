@@ -185,6 +185,12 @@ tests_unit_test_route_SOURCES = tests/unit/test_route.c tests/unit/exact.h
 tests_unit_test_route_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_route_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_settings
+tests_unit_test_settings_SOURCES = \
+	tests/unit/test_settings.c tests/unit/config_parse.h
+tests_unit_test_settings_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_settings_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_timeouts
 tests_unit_test_timeouts_SOURCES = tests/unit/test_timeouts.c
 tests_unit_test_timeouts_CPPFLAGS = $(unit_cppflags)
