@@ -14,12 +14,12 @@
 static bool
 is_resolved(const struct shard *shard, const struct snapshot_endpoint *endpoint)
 {
-	unsigned id = endpoint->registry->id;
+	const struct upstream_pool *pool;
 
 	if (endpoint->address.any.sa_family != AF_UNSPEC)
 		return true;
-	return id < shard->n_pools && shard->pools[id] != NULL &&
-	       shard->pools[id]->address.any.sa_family != AF_UNSPEC;
+	pool = upstream_pool_find(shard, endpoint->registry->id);
+	return pool != NULL && pool->address.any.sa_family != AF_UNSPEC;
 }
 
 static bool

@@ -85,8 +85,8 @@ struct shard {
 	struct pipe_pool pipes;
 	struct list clients; /* all client connections */
 	struct list listeners;
-	struct upstream_pool **pools; /* by endpoint id */
-	unsigned n_pools;
+	struct upstream_pool **pools; /* blocks of them: see upstream_pool_find */
+	unsigned n_pool_blocks;
 	int spare_fd; /* given up to accept and refuse when descriptors are out */
 	bool is_draining;
 	_Atomic bool has_drained; /* control may count connections */

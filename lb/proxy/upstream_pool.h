@@ -3,7 +3,8 @@
  *
  * Idle ones are reused last in, first out. An endpoint has at most so many
  * connections from a worker; requests beyond wait in its queue. Owned by the
- * shard, made at need, kept until its end.
+ * shard, made at need, kept until its end. They stand in blocks, so that where
+ * one is follows from the endpoint's id alone.
  */
 #ifndef PERCH_PROXY_UPSTREAM_POOL_H
 #define PERCH_PROXY_UPSTREAM_POOL_H
@@ -18,6 +19,7 @@ struct upstream_pool {
 	uint32_t n_open;
 	uint32_t n_idle;
 	uint32_t n_queued;
+	bool is_made;
 	bool is_serving_queue;
 
 	struct shard *shard;
@@ -32,6 +34,15 @@ struct upstream_pool {
  * memory is out. */
 struct upstream_pool *upstream_pool(struct shard *shard,
 	struct registry_endpoint *endpoint, const struct address *address);
+
+/* NULL if there is none for the endpoint with this id. */
+struct upstream_pool *upstream_pool_find(const struct shard *shard, unsigned id);
+
+/* Calls back with each pool that was made. */
+void upstream_pools_each(
+	struct shard *shard, void (*each)(struct upstream_pool *pool));
+/* When no connection is left. */
+void upstream_pools_free(struct shard *shard);
 
 /* This worker's meter of the endpoint. */
 struct meter *upstream_pool_meter(const struct upstream_pool *pool);
