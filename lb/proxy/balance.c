@@ -18,7 +18,7 @@ is_resolved(const struct shard *shard, const struct snapshot_endpoint *endpoint)
 
 	if (endpoint->address.any.sa_family != AF_UNSPEC)
 		return true;
-	pool = upstream_pool_find(shard, endpoint->registry->id);
+	pool = upstream_pool_find(shard, endpoint->id);
 	return pool != NULL && pool->address.any.sa_family != AF_UNSPEC;
 }
 

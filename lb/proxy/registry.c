@@ -46,7 +46,6 @@ registry_free(struct registry *registry)
 			free_version(version);
 		}
 		release_free(&service->release);
-		free(service->name);
 		free(service->meters);
 		free(service);
 	}
@@ -68,10 +67,11 @@ registry_service(struct registry *registry, const char *name)
 
 	if (service != NULL)
 		return service;
-	service = memory_zalloc(sizeof(*service));
-	service->name = memory_strdup(name);
+	service = memory_zalloc_lines(sizeof(*service));
 	service->meters = new_meters(registry);
 	release_init(&service->release, name);
+	/* Where a request looks anyway. */
+	service->name = service->release.service;
 	service->next = registry->services;
 	registry->services = service;
 	table_set(&registry->by_name, key, service);

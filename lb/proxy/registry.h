@@ -56,7 +56,7 @@ struct registry_version {
 };
 
 struct registry_service {
-	char *name;
+	alignas(MEMORY_LINE) const char *name; /* the release's */
 	struct release release;
 	struct meter *meters; /* one for each worker: found no version */
 	struct registry_version *versions;

@@ -81,8 +81,6 @@ build_version(struct snapshot_version *version, struct registry *registry,
 	version->release = version->registry->release;
 	version->name = slice_from_string(version->registry->name);
 	version->n_endpoints = config_version->n_endpoints;
-	version->endpoints = memory_zalloc_array(
-		version->n_endpoints, sizeof(*version->endpoints));
 	for (i = 0; i < version->n_endpoints; i++) {
 		from = &config_version->endpoints[i];
 		to = &version->endpoints[i];
@@ -90,6 +88,7 @@ build_version(struct snapshot_version *version, struct registry *registry,
 			from->name, from->host, from->port);
 		to->address = to->registry->address;
 		to->weight = from->weight;
+		to->id = to->registry->id;
 		version->total_weight += from->weight;
 	}
 	if (config->balance.affinity == CONFIG_TRUE)
@@ -100,6 +99,30 @@ build_version(struct snapshot_version *version, struct registry *registry,
 		build_maglev(version);
 	if (config->balance.policy == CONFIG_ROUND_ROBIN)
 		build_sequence(version);
+}
+
+/* Versions and endpoints in one piece: what a request reads of them lies
+ * together. */
+static void
+build_versions(struct snapshot_service *service,
+	const struct config_service *config, struct registry *registry)
+{
+	struct snapshot_endpoint *endpoints;
+	size_t size = config->n_versions * sizeof(*service->versions);
+	size_t i;
+
+	for (i = 0; i < config->n_versions; i++)
+		size += config->versions[i].n_endpoints * sizeof(*endpoints);
+	service->n_versions = config->n_versions;
+	service->versions = memory_zalloc_lines(size);
+	endpoints = (struct snapshot_endpoint *)(void *)(service->versions +
+							 config->n_versions);
+	for (i = 0; i < config->n_versions; i++) {
+		service->versions[i].endpoints = endpoints;
+		build_version(&service->versions[i], registry,
+			service->registry, config, &config->versions[i]);
+		endpoints += service->versions[i].n_endpoints;
+	}
 }
 
 static void
@@ -113,12 +136,7 @@ build_service(struct snapshot *snapshot, struct snapshot_service *service,
 	service->config = config;
 	service->settings = settings_share(&snapshot->settings, config);
 	service->name = slice_from_string(service->registry->name);
-	service->n_versions = config->n_versions;
-	service->versions = memory_zalloc_lines(
-		config->n_versions * sizeof(*service->versions));
-	for (i = 0; i < config->n_versions; i++)
-		build_version(&service->versions[i], registry,
-			service->registry, config, &config->versions[i]);
+	build_versions(service, config, registry);
 	for (i = 0; i < config->match.n_hosts; i++)
 		for (j = 0; j < config->match.n_paths; j++)
 			route_add(&snapshot->routes,
@@ -193,7 +211,7 @@ name_cookies(struct snapshot *snapshot)
 		n_any = 2;
 	for (i = 0; i < snapshot->n_services; i++) {
 		service = &snapshot->services[i];
-		plain = slice_from_string(service->config->sticky.cookie);
+		plain = slice_from_string(service->settings->sticky.cookie);
 		suffixed = suffix_name(plain, service->name);
 		if (shares_host(service->config, &counts, n_any)) {
 			service->cookie_name = suffixed;
@@ -245,7 +263,6 @@ snapshot_free(struct snapshot *snapshot)
 		service = &snapshot->services[i];
 		for (j = 0; j < service->n_versions; j++) {
 			version = &service->versions[j];
-			free(version->endpoints);
 			free(version->maglev);
 			free(version->sequence);
 			free(version->hashes);

@@ -23,6 +23,7 @@ struct snapshot_endpoint {
 	struct registry_endpoint *registry;
 	struct address address; /* AF_UNSPEC: not resolved when it was built */
 	unsigned weight;
+	unsigned id; /* the registry's */
 };
 
 /* An endpoint by the hash that a cookie names it by. */
@@ -48,7 +49,7 @@ struct snapshot_version {
 struct snapshot_service {
 	alignas(MEMORY_LINE) struct registry_service *registry;
 	const struct settings *settings; /* what requests need of the config */
-	struct snapshot_version *versions;
+	struct snapshot_version *versions; /* all their endpoints behind them */
 	size_t n_versions;
 	struct slice name;
 	unsigned index; /* in snapshot.services */
