@@ -7,5 +7,6 @@ libperch_a_SOURCES += \
 	lb/base/log.c lb/base/log.h \
 	lb/base/memory.c lb/base/memory.h \
 	lb/base/pool.c lb/base/pool.h \
+	lb/base/prefetch.h \
 	lb/base/slice.h \
 	lb/base/table.c lb/base/table.h

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/prefetch.h"
 
 #define MIN_SLOTS 16
 
@@ -25,6 +26,8 @@ probe(const struct table *table, struct slice key, uint32_t hash)
 	while (table->slots[i].key != NULL) {
 		const struct table_slot *slot = &table->slots[i];
 
+		/* Whoever finds it goes on to it. */
+		prefetch(slot->value);
 		if (slot->hash == hash &&
 			slice_equal(
 				(struct slice){slot->key, slot->key_len}, key))

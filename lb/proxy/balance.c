@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "proxy/key.h"
 #include "proxy/maglev.h"
 #include "proxy/upstream.h"
@@ -42,10 +43,21 @@ balance_has_usable(
 	return false;
 }
 
+void
+balance_prefetch(
+	const struct shard *shard, const struct snapshot_endpoint *endpoint)
+{
+	prefetch(&endpoint->registry->name);
+	prefetch(&endpoint->registry->meters[shard->index]);
+	prefetch_object(upstream_pool_place(shard, endpoint->id),
+		sizeof(struct upstream_pool));
+}
+
 static bool
 may_pick(const struct exchange *exchange,
 	const struct snapshot_endpoint *endpoint)
 {
+	balance_prefetch(exchange->shard, endpoint);
 	return endpoint != exchange->tried &&
 	       is_usable(exchange->shard, endpoint);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/prefetch.h"
 #include "proxy/balance.h"
 #include "proxy/key.h"
 
@@ -118,17 +119,38 @@ pin_mode(const struct config_sticky *sticky)
 	}
 }
 
+/*
+ * All that will be read of the service, with the endpoint if there is but one.
+ * What is a version's is most likely the first one's.
+ */
+static void
+prefetch_service(const struct exchange *exchange)
+{
+	const struct snapshot_service *service = exchange->service;
+	const struct snapshot_version *version = service->versions;
+
+	prefetch(service->registry);
+	prefetch_object(version, sizeof(*version) + MEMORY_LINE);
+	prefetch(&service->cookie_name);
+	prefetch(exchange->local);
+	prefetch(&version->registry->loads[exchange->shard->index]);
+	prefetch(version->name.ptr);
+	if (version->n_endpoints == 1)
+		balance_prefetch(exchange->shard, version->endpoints);
+}
+
 void
 choose_version(struct exchange *exchange)
 {
 	const struct snapshot_service *service = exchange->service;
 	const struct config_sticky *sticky = &service->settings->sticky;
 	const struct message *request = &exchange->request;
+	const struct release_record *record;
 	struct sticky_input input;
 	struct release_cell cell;
-	const struct release_record *record =
-		release_read(&service->registry->release, &cell);
 
+	prefetch_service(exchange);
+	record = release_read(&service->registry->release, &cell);
 	memset(&input, 0, sizeof(input));
 	input.stable = index_of(service, record->stable);
 	input.candidate = STICKY_NONE;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/prefetch.h"
 #include "proxy/upstream.h"
 
 /* How long an endpoint that refuses connections is left out: doubled with
@@ -50,15 +51,30 @@ make_place(struct shard *shard, unsigned id)
 }
 
 struct upstream_pool *
-upstream_pool_find(const struct shard *shard, unsigned id)
+upstream_pool_place(const struct shard *shard, unsigned id)
 {
-	struct upstream_pool *pool;
-
 	if (id / BLOCK >= shard->n_pool_blocks ||
 		shard->pools[id / BLOCK] == NULL)
 		return NULL;
-	pool = shard->pools[id / BLOCK] + id % BLOCK;
-	return pool->is_made ? pool : NULL;
+	return shard->pools[id / BLOCK] + id % BLOCK;
+}
+
+struct upstream_pool *
+upstream_pool_find(const struct shard *shard, unsigned id)
+{
+	struct upstream_pool *pool = upstream_pool_place(shard, id);
+
+	return pool != NULL && pool->is_made ? pool : NULL;
+}
+
+/* The connection that will most likely be taken. */
+static void
+prefetch_idle(const struct upstream_pool *pool)
+{
+	if (!list_is_empty(&pool->idle))
+		prefetch_object(
+			list_entry(pool->idle.next, struct upstream, node),
+			sizeof(struct upstream));
 }
 
 struct upstream_pool *
@@ -67,8 +83,10 @@ upstream_pool(struct shard *shard, struct registry_endpoint *endpoint,
 {
 	struct upstream_pool *pool = upstream_pool_find(shard, endpoint->id);
 
-	if (pool != NULL)
+	if (pool != NULL) {
+		prefetch_idle(pool);
 		return pool;
+	}
 	pool = make_place(shard, endpoint->id);
 	if (pool == NULL)
 		return NULL;

@@ -35,6 +35,9 @@ struct upstream_pool {
 struct upstream_pool *upstream_pool(struct shard *shard,
 	struct registry_endpoint *endpoint, const struct address *address);
 
+/* Where that of the endpoint with this id is, if it was made; may be NULL. */
+struct upstream_pool *upstream_pool_place(
+	const struct shard *shard, unsigned id);
 /* NULL if there is none for the endpoint with this id. */
 struct upstream_pool *upstream_pool_find(const struct shard *shard, unsigned id);
 
