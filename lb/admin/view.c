@@ -90,30 +90,28 @@ view_add_counters(const struct registry *registry, const struct meter *meters,
 	}
 }
 
-static bool
-were_asked(const struct registry *registry, const struct meter *meters)
+static uint64_t
+count_requests(const struct registry *registry, const struct meter *meters)
 {
+	uint64_t n = 0;
+
 	for (unsigned i = 0; i < registry->n_workers; i++)
 		for (unsigned j = 0; j < 6; j++)
-			if (load(&meters[i].responses[j]) > 0)
-				return true;
-	return false;
+			n += load(&meters[i].responses[j]);
+	return n;
 }
 
-bool
-view_was_asked(
+uint64_t
+view_count_requests(
 	const struct registry *registry, const struct registry_version *version)
 {
 	const struct registry_endpoint *endpoint;
+	uint64_t n = count_requests(registry, version->meters);
 
-	if (were_asked(registry, version->meters))
-		return true;
 	for (endpoint = version->endpoints; endpoint != NULL;
-		endpoint = endpoint->next) {
-		if (were_asked(registry, endpoint->meters))
-			return true;
-	}
-	return false;
+		endpoint = endpoint->next)
+		n += count_requests(registry, endpoint->meters);
+	return n;
 }
 
 uint64_t

@@ -13,6 +13,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/address.h"
@@ -59,6 +60,7 @@ struct registry_service {
 	alignas(MEMORY_LINE) const char *name; /* the release's */
 	struct release release;
 	struct meter *meters; /* one for each worker: found no version */
+	bool is_moving; /* control only: see proxy/releases */
 	struct registry_version *versions;
 	struct registry_service *next;
 };

@@ -51,12 +51,47 @@ releases_save(struct releases *releases)
 		log_error("%s", error.message);
 }
 
+/* Has it a version that drains or is there for assets only? */
+static bool
+has_moving_version(const struct release *release)
+{
+	const struct release_version *version;
+
+	for (version = release->versions; version != NULL;
+		version = version->next)
+		switch (atomic_load(&version->standing)) {
+		case STANDING_DRAINING:
+		case STANDING_ASSETS_ONLY:
+			return true;
+		default:
+			break;
+		}
+	return false;
+}
+
+/* Its standings may have changed: does the second's tick have to look at it? */
+static void
+watch(struct releases *releases, struct registry_service *service)
+{
+	size_t n = releases->n_moving;
+
+	if (service->is_moving || !has_moving_version(&service->release))
+		return;
+	if ((n & (n - 1)) == 0)
+		releases->moving = memory_realloc_array(releases->moving,
+			n == 0 ? 1 : n * 2, sizeof(struct registry_service *));
+	releases->moving[releases->n_moving++] = service;
+	service->is_moving = true;
+}
+
 bool
 releases_open(struct releases *releases, struct registry *registry,
 	const char *dir, struct error *error)
 {
 	releases->registry = registry;
 	releases->file = NULL;
+	releases->moving = NULL;
+	releases->n_moving = 0;
 	if (dir == NULL)
 		return true;
 	error->message[0] = '\0';
@@ -74,19 +109,29 @@ releases_close(struct releases *releases)
 	if (releases->file != NULL)
 		state_file_close(releases->file);
 	releases->file = NULL;
+	free(releases->moving);
+	releases->moving = NULL;
+	releases->n_moving = 0;
 }
 
 void
 releases_expire(struct releases *releases)
 {
-	struct registry_service *service;
+	uint64_t now_ns = clock_wall_ns();
 	bool has_changed = false;
+	size_t kept = 0;
+	size_t i;
 
-	for (service = releases->registry->services; service != NULL;
-		service = service->next)
-		if (is_adopted(service) &&
-			release_expire(&service->release, clock_wall_ns()))
+	for (i = 0; i < releases->n_moving; i++) {
+		struct registry_service *service = releases->moving[i];
+
+		if (release_expire(&service->release, now_ns))
 			has_changed = true;
+		service->is_moving = has_moving_version(&service->release);
+		if (service->is_moving)
+			releases->moving[kept++] = service;
+	}
+	releases->n_moving = kept;
 	if (has_changed)
 		releases_save(releases);
 }
@@ -116,6 +161,7 @@ releases_adopt(struct releases *releases, const struct config_service *config)
 		    state_file_get(releases->file, config->name, &saved);
 	release_adopt(&service->release, &release_config,
 		has_saved ? &saved : NULL, clock_wall_ns(), &note);
+	watch(releases, service);
 	if (note.message[0] != '\0')
 		log_warn("service %s: %s", config->name, note.message);
 	if (has_saved)
@@ -165,6 +211,7 @@ conclude(struct releases *releases, const struct snapshot_service *service,
 		release_read(&service->registry->release, &cell);
 	struct error cause;
 
+	watch(releases, service->registry);
 	log_info("service %s: %s: stable %s, candidate %s, share %u.%02u %%",
 		service->registry->name, word, record->stable->name,
 		cell.state == RELEASE_RUNNING ? record->candidate->name : "-",

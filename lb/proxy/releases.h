@@ -18,6 +18,9 @@
 struct releases {
 	struct registry *registry;
 	struct state_file *file; /* NULL: no state_dir */
+	/* Those with a version that time moves on: few, of however many. */
+	struct registry_service **moving;
+	size_t n_moving;
 };
 
 /* dir NULL: nothing is kept. */
