@@ -32,6 +32,7 @@ EXTRA_DIST += \
 	tests/wire/test_logs.py \
 	tests/wire/test_names.py \
 	tests/wire/test_process.py \
+	tests/wire/test_quickstart.py \
 	tests/wire/test_reload.py \
 	tests/wire/test_rescue.py \
 	tests/wire/test_restart.py \
