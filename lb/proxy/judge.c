@@ -340,6 +340,8 @@ carry_out(struct judge *judge, const struct plan_output *out,
 	json_t *told = NULL;
 
 	judge_act(judge, out, now_ns);
+	if (out->act != PLAN_ACT_NONE)
+		releases_watch(judge->releases, judge->unit);
 	judge->n_promoted += out->act == PLAN_ACT_PROMOTE;
 	judge->n_rolled_back += out->act == PLAN_ACT_ROLLBACK;
 	if (out->has_event)

@@ -75,23 +75,11 @@ releases_emit(struct releases *releases, json_t *event)
 	json_decref(event);
 }
 
-/* One that only a coming or refused config knows has no members yet. */
-static bool
-is_adopted(const struct registry_unit *unit)
+static json_t *
+state_of(const struct registry_unit *unit)
 {
-	return unit->release.members != NULL;
-}
-
-struct judge *
-releases_find_judge(
-	const struct releases *releases, const struct registry_unit *unit)
-{
-	struct judge *judge;
-
-	for (judge = releases->judges; judge != NULL; judge = judge->next)
-		if (judge->unit == unit)
-			return judge;
-	return NULL;
+	return unit->judge != NULL ? judge_state(unit->judge)
+				   : release_state_to_json(&unit->release);
 }
 
 /* Where a unit stands, without anything having been said. */
@@ -99,14 +87,11 @@ static void
 write_state(struct releases *releases, struct registry_unit *unit,
 	const char *what, const char *why)
 {
-	const struct judge *judge = releases_find_judge(releases, unit);
-	json_t *state = judge != NULL ? judge_state(judge)
-				      : release_state_to_json(&unit->release);
-
 	releases_write(releases,
 		json_pack("{s:s, s:o, s:s, s:s, s:s, s:o}", "unit",
 			unit->release.name, "time", judge_json_now(), "who",
-			"perch", "what", what, "why", why, "state", state),
+			"perch", "what", what, "why", why, "state",
+			state_of(unit)),
 		NULL, NULL);
 }
 
@@ -114,9 +99,7 @@ write_state(struct releases *releases, struct registry_unit *unit,
 static bool
 is_written(const struct releases *releases, const struct registry_unit *unit)
 {
-	const struct judge *judge = releases_find_judge(releases, unit);
-	json_t *now = judge != NULL ? judge_state(judge)
-				    : release_state_to_json(&unit->release);
+	json_t *now = state_of(unit);
 	const json_t *then =
 		journal_state(releases->journal, unit->release.name);
 	bool is_same = then != NULL && json_equal(now, then);
@@ -134,7 +117,8 @@ write_changed_states(
 	if (releases->journal == NULL)
 		return;
 	for (unit = releases->registry->units; unit != NULL; unit = unit->next)
-		if (is_adopted(unit) && !is_written(releases, unit))
+		if (registry_unit_is_adopted(unit) &&
+			!is_written(releases, unit))
 			write_state(releases, unit, what, why);
 }
 
@@ -168,154 +152,27 @@ releases_close(struct releases *releases)
 	releases->journal = NULL;
 	while ((judge = releases->judges) != NULL) {
 		releases->judges = judge->next;
+		judge->unit->judge = NULL;
 		judge_free(judge);
 	}
+	free(releases->moving);
+	releases->moving = NULL;
+	releases->n_moving = 0;
 }
 
 /* --- config ----------------------------------------------------------------------- */
 
-/* The unit's state in the journal that tells of the service: its own, else that
- * of a group that it was in. */
-static const json_t *
-find_state(
-	const struct releases *releases, const char *unit, const char *service)
-{
-	const json_t *state = journal_state(releases->journal, unit);
-	const char *other = NULL;
-
-	if (json_object_get(json_object_get(state, "services"), service))
-		return state;
-	while ((other = journal_next_unit(releases->journal, other)) != NULL) {
-		state = journal_state(releases->journal, other);
-		if (json_object_get(
-			    json_object_get(state, "services"), service))
-			return state;
-	}
-	return NULL;
-}
-
-static void
-restore_unit(struct releases *releases, struct registry_unit *unit)
-{
-	const json_t *state;
-	struct release_cell cell;
-	struct error error;
-
-	if (releases->journal == NULL || is_adopted(unit))
-		return;
-	state = journal_state(releases->journal, unit->release.name);
-	if (state == NULL)
-		return;
-	if (release_state_read_cell(state, &cell, &error))
-		release_unit_restore(&unit->release, cell);
-	else
-		log_error("journal: %s: %s", unit->release.name, error.message);
-}
-
-static const char *
-unit_name(const struct config_service *config)
-{
-	return config->group != NULL ? config->group : config->name;
-}
-
-static void
-adopt_service(struct releases *releases, const struct config_service *config)
-{
-	struct registry_service *service =
-		registry_service(releases->registry, config->name);
-	struct registry_unit *unit =
-		registry_unit(releases->registry, unit_name(config));
-	struct release_config release_config = {
-		.stable = config->stable,
-		.n_versions = config->n_versions,
-		.drain_ns = config->drain_ns,
-		.rescue_for_ns = config->rescue.for_ns,
-	};
-	const char **names =
-		memory_zalloc_array(config->n_versions, sizeof(*names));
-	const json_t *state = NULL;
-	struct release_saved saved = {.n_versions = 0};
-	struct error note = {""};
-	struct judge *judge;
-
-	for (size_t i = 0; i < config->n_versions; i++)
-		names[i] = config->versions[i].name;
-	release_config.versions = names;
-	if (releases->journal != NULL && service->release.own_unit == NULL)
-		state = find_state(releases, unit->release.name, config->name);
-	if (state != NULL && !release_state_read_service(
-				     state, config->name, &saved, &note)) {
-		log_error("journal: service %s: %s; its release begins anew "
-			  "from the config",
-			config->name, note.message);
-		state = NULL;
-	}
-	release_adopt(&service->release, &unit->release, &release_config,
-		state != NULL ? &saved : NULL, clock_wall_ns(), &note);
-	if (note.message[0] != '\0') {
-		log_warn("service %s: %s", config->name, note.message);
-		judge = releases_find_judge(releases, unit);
-		if (judge != NULL)
-			judge_note_config(judge, note.message);
-	}
-	release_saved_free(&saved);
-	free(names);
-}
-
-static bool
-is_configured(const struct config *config, const char *service)
-{
-	for (size_t i = 0; i < config->n_services; i++)
-		if (strcmp(config->services[i].name, service) == 0)
-			return true;
-	return false;
-}
-
-/* A service that the config names no more can't be released. */
-static void
-abandon_services(struct releases *releases, const struct config *config)
-{
-	struct judge *judge;
-
-	for (judge = releases->judges; judge != NULL; judge = judge->next)
-		for (size_t i = 0; judge_is_active(judge) && i < judge->n_sides;
-			i++) {
-			struct registry_service *service =
-				judge->sides[i].service;
-
-			if (is_configured(config, service->name) ||
-				!release_abandon(
-					&service->release, clock_wall_ns()))
-				continue;
-			log_warn("service %s: it is no longer configured: its "
-				 "release is rolled back",
-				service->name);
-			judge_note_config(judge, "no longer configured");
-		}
-}
-
-void
-releases_adopt(struct releases *releases, const struct config *config)
-{
-	for (size_t i = 0; i < config->n_services; i++)
-		restore_unit(
-			releases, registry_unit(releases->registry,
-					  unit_name(&config->services[i])));
-	for (size_t i = 0; i < config->n_services; i++)
-		adopt_service(releases, &config->services[i]);
-	abandon_services(releases, config);
-}
-
 static struct judge *
 make_judge(struct releases *releases, struct registry_unit *unit)
 {
-	struct judge *judge = releases_find_judge(releases, unit);
+	struct judge *judge = unit->judge;
 
 	if (judge != NULL)
 		return judge;
 	judge = judge_new(releases, unit);
 	judge->next = releases->judges;
 	releases->judges = judge;
+	unit->judge = judge;
 	return judge;
 }
 
@@ -327,7 +184,7 @@ resume(struct releases *releases, struct registry_unit *unit)
 	struct judge *judge;
 	struct error error;
 
-	if (!is_adopted(unit) || releases_find_judge(releases, unit) != NULL)
+	if (!registry_unit_is_adopted(unit) || unit->judge != NULL)
 		return;
 	state = journal_state(releases->journal, unit->release.name);
 	if (json_object_get(state, "plan") == NULL)
@@ -353,11 +210,60 @@ releases_set_snapshot(
 		for (unit = releases->registry->units; unit != NULL;
 			unit = unit->next)
 			resume(releases, unit);
+	for (unit = releases->registry->units; unit != NULL; unit = unit->next)
+		releases_watch(releases, unit);
 	write_changed_states(releases, "config",
 		is_start ? "perch started" : "the config was reloaded");
 }
 
 /* --- time ---------------------------------------------------------------------------- */
+
+/* Has it a version that drains or is there for assets only? */
+static bool
+has_moving_version(const struct release *release)
+{
+	const struct release_version *version;
+
+	for (version = release->versions; version != NULL;
+		version = version->next)
+		switch (atomic_load(&version->standing)) {
+		case STANDING_DRAINING:
+		case STANDING_ASSETS_ONLY:
+			return true;
+		default:
+			break;
+		}
+	return false;
+}
+
+/* The second's tick has to look at it. */
+static void
+add_moving(struct releases *releases, struct registry_service *service)
+{
+	size_t n = releases->n_moving;
+
+	if ((n & (n - 1)) == 0)
+		releases->moving = memory_realloc_array(releases->moving,
+			n == 0 ? 1 : n * 2, sizeof(struct registry_service *));
+	releases->moving[releases->n_moving++] = service;
+	service->is_moving = true;
+}
+
+void
+releases_watch(struct releases *releases, struct registry_unit *unit)
+{
+	struct registry_service *service;
+	const struct release *member;
+
+	for (member = unit->release.members; member != NULL;
+		member = member->next_member) {
+		if (!has_moving_version(member))
+			continue;
+		service = registry_service(releases->registry, member->service);
+		if (!service->is_moving)
+			add_moving(releases, service);
+	}
+}
 
 struct sweep {
 	struct shard *shard;
@@ -430,14 +336,20 @@ releases_tick(struct releases *releases)
 void
 releases_expire(struct releases *releases)
 {
-	struct registry_service *service;
+	uint64_t now_ns = clock_wall_ns();
 	bool has_changed = false;
+	size_t kept = 0;
 
-	for (service = releases->registry->services; service != NULL;
-		service = service->next)
-		if (service->release.own_unit != NULL &&
-			release_expire(&service->release, clock_wall_ns()))
+	for (size_t i = 0; i < releases->n_moving; i++) {
+		struct registry_service *service = releases->moving[i];
+
+		if (release_expire(&service->release, now_ns))
 			has_changed = true;
+		service->is_moving = has_moving_version(&service->release);
+		if (service->is_moving)
+			releases->moving[kept++] = service;
+	}
+	releases->n_moving = kept;
 	if (has_changed || releases->is_journal_failing)
 		write_changed_states(
 			releases, "expired", "a version's time was over");
@@ -658,7 +570,7 @@ releases_say(struct releases *releases, const char *name,
 		refuse(word, &error);
 		return;
 	}
-	judge = releases_find_judge(releases, unit);
+	judge = unit->judge;
 	if (judge == NULL || !judge_is_active(judge)) {
 		if (release_check_running(&unit->release, &error))
 			error_set(&error, "no release of %s is judged", name);
