@@ -1,6 +1,7 @@
 # The bench and its floor.
-noinst_PROGRAMS += bench/floor bench/backend bench/rate
+noinst_PROGRAMS += bench/floor bench/spread bench/backend bench/rate
 bench_floor_SOURCES = bench/floor.c
+bench_spread_SOURCES = bench/spread.c
 bench_backend_SOURCES = bench/backend.c
 bench_rate_SOURCES = bench/rate.c
 EXTRA_DIST += bench/run bench/subjects.py bench/parts.py \

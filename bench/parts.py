@@ -42,6 +42,17 @@ class Setting:
         wait_for(port, name, child, self.log, seconds=60)
         return Subject("perch", child, port, port)
 
+    def start_spread(self, size, backend):
+        """A relay over as many connections as perch has, unread. Of clients
+        there may be as many at a time, whatever the size."""
+        port = free_ports(1)[0]
+        child = self.place.start(
+            [f"{self.args.build}/bench/spread", str(port),
+             f"127.0.0.1:{backend}", str(max(size, CONNECTIONS))],
+            True, self.log)
+        wait_for(port, f"spread-{size}", child, self.log, seconds=60)
+        return Subject("spread", child, port, port)
+
     def start_backend(self):
         """A backend on each address of the loopback network; its port."""
         port = port_of_all()
@@ -351,16 +362,19 @@ class Step:
         self.rest = (self.subject.cpu_ns() - before) / 2e6
 
 
-def measure_steps(title, steps, args):
-    for step in steps:
+def measure_steps(title, steps, args, floors=()):
+    """Floors: for each step, a relay over as many connections."""
+    for step in [*steps, *floors]:
         step.warm()
     for step in steps:
         step.see_rest()
     for number in range(args.rounds):
-        for step in rotated(steps, number):
+        for step in rotated([*steps, *floors], number):
             step.take_round(args.seconds)
         print(f"{title} {number + 1}/{args.rounds} " + "  ".join(
-            f"{s.size} {s.costs[-1]:.2f}" for s in steps), flush=True)
+            f"{s.size} {s.costs[-1]:.2f}" for s in steps)
+            + (" floor " if floors else "") + "  ".join(
+                f"{s.size} {s.costs[-1]:.2f}" for s in floors), flush=True)
     lines = [f"### {title[0].upper()}{title[1:]}", "",
              "| number | CPU us per request | of it user | ratio to the "
              "smallest | flat within 10 % | CPU ms/s at rest |",
@@ -372,7 +386,26 @@ def measure_steps(title, steps, args):
                      f"| {part * statistics.fmean(step.costs):.1f} "
                      f"| {show(ratios, 3)} | {is_flat(ratios)} "
                      f"| {step.rest:.1f} |")
-    return lines + [""]
+    return lines + (compare_floors(steps, floors) if floors else []) + [""]
+
+
+def compare_floors(steps, floors):
+    """What of the growth is the sockets', which no proxy can spare, and what
+    is left of perch's ratio without that."""
+    lines = ["", "| number | floor with as many connections | its ratio to "
+             "the smallest | perch/floor | perch's ratio without the floor's "
+             "growth | flat within 10 % |",
+             "| ---: | ---: | ---: | ---: | ---: | --- |"]
+    for step, floor in zip(steps, floors):
+        own = [(cost - more + less) / smallest for cost, more, less, smallest
+               in zip(step.costs, floor.costs, floors[0].costs,
+                      steps[0].costs)]
+        ratios = [a / b for a, b in zip(floor.costs, floors[0].costs)]
+        against = [a / b for a, b in zip(step.costs, floor.costs)]
+        lines.append(f"| {step.size:,} | {show(floor.costs, 2)} "
+                     f"| {show(ratios, 3)} | {show(against, 3)} "
+                     f"| {show(own, 3)} | {is_flat(own)} |")
+    return lines
 
 
 def is_flat(ratios):
@@ -385,6 +418,28 @@ def is_flat(ratios):
     return "not settled"
 
 
+class Floors:
+    """Of a series in which all are asked; with a backend of their own, whose
+    descriptors would not do for two."""
+
+    def __init__(self, setting):
+        backend, self.kid = setting.start_backend()
+        self.steps = [Step(size, setting.start_spread(size, backend),
+                           asked=size) for size in SIZES]
+
+    def stop(self):
+        stop(self.kid, *(step.subject.child for step in self.steps))
+
+
+def measure_series(setting, title, steps, is_spread):
+    if not is_spread:
+        return measure_steps(title, steps, setting.args)
+    floors = Floors(setting)
+    lines = measure_steps(title, steps, setting.args, floors.steps)
+    floors.stop()
+    return lines
+
+
 def grow_endpoints(setting, title, policy, is_spread=True):
     backend, kid = setting.start_backend()
     steps = []
@@ -394,7 +449,7 @@ def grow_endpoints(setting, title, policy, is_spread=True):
             f"endpoints-{size}", port,
             many_endpoints(port, backend, size, policy)),
             asked=size if is_spread else 1))
-    lines = measure_steps(title, steps, setting.args)
+    lines = measure_series(setting, title, steps, is_spread)
     stop(kid, *(step.subject.child for step in steps))
     return lines
 
@@ -410,7 +465,7 @@ def grow_services(setting, title, match, host, path, is_spread=True):
         steps.append(Step(size, setting.start_perch(
             f"services-{size}", port,
             many_services(port, backend, size, match)), ["-s", script], asked))
-    lines = measure_steps(title, steps, setting.args)
+    lines = measure_series(setting, title, steps, is_spread)
     stop(kid, *(step.subject.child for step in steps))
     return lines
 
@@ -466,7 +521,12 @@ def growth(setting, keep):
              "Where all endpoints or services are asked, each had its "
              "connection before; so larger numbers",
              "bring as many upstream connections along, whose state is in no "
-             "cache when its turn comes.",
+             "cache when its turn comes;",
+             "nor is that of their other ends, which the kernel works on in the "
+             "name of who sends. The floor of",
+             "that is `bench/spread`: a relay that reads nothing and sends "
+             "each request over another one of as",
+             "many connections.",
              "Where one is asked, only the config grows. User time is of the "
              "clock's ticks, and coarse.", ""]
     for name in setting.args.series:

@@ -349,7 +349,7 @@ add_histograms(struct writer *writer, const struct registry_version *version)
 	struct slice labels = text_slice(&writer->labels);
 	struct meter_counts counts;
 
-	if (!view_was_asked(registry, version))
+	if (view_count_requests(registry, version) == 0)
 		return;
 	registry_sum_version(registry, version, &counts);
 	exposition_histogram(

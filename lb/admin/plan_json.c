@@ -145,7 +145,7 @@ json_t *
 plan_json(const struct service_source *source, const struct registry_unit *unit,
 	const struct plan_json_traffic *given)
 {
-	const struct judge *judge = releases_find_judge(source->releases, unit);
+	const struct judge *judge = unit->judge;
 	bool has_clients = !isnan(given->clients_per_s);
 	bool has_errors = !isnan(given->error_rate);
 	struct plan_json_traffic traffic;

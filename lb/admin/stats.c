@@ -90,10 +90,15 @@ sample_version(struct stats *stats, const struct snapshot_version *version,
 	const struct registry *registry)
 {
 	struct version_samples *samples;
+	uint64_t requests = view_count_requests(registry, version->registry);
 
-	if (!view_was_asked(registry, version->registry))
+	if (requests == 0)
 		return;
 	samples = samples_of(stats, version->registry);
+	/* Nothing happened since: both samples say it already. */
+	if (samples->samples[0].requests == requests &&
+		samples->samples[1].requests == requests)
+		return;
 	registry_sum_version(
 		registry, version->registry, &samples->samples[stats->older]);
 	for (size_t i = 0; i < version->n_endpoints; i++) {

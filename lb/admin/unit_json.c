@@ -127,7 +127,7 @@ json_t *
 unit_json_release(const struct releases *releases, struct registry_unit *unit,
 	const struct snapshot_service *service, uint64_t now_ns)
 {
-	const struct judge *judge = releases_find_judge(releases, unit);
+	const struct judge *judge = unit->judge;
 	size_t first = 0;
 	const struct snapshot_service *one =
 		service != NULL ? service

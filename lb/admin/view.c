@@ -86,9 +86,12 @@ view_add_counters(const struct registry *registry, const struct meter *meters,
 	for (unsigned i = 0; i < registry->n_workers; i++) {
 		const struct meter *meter = &meters[i];
 
-		out->requests += load(&meter->requests);
-		for (unsigned j = 0; j < 6; j++)
-			out->responses[j] += load(&meter->responses[j]);
+		for (unsigned j = 0; j < 6; j++) {
+			uint64_t n = load(&meter->responses[j]);
+
+			out->responses[j] += n;
+			out->requests += n;
+		}
 		for (unsigned j = 0; j < METER_ERROR_COUNT; j++)
 			out->errors[j] += load(&meter->errors[j]);
 		out->bytes_in += load(&meter->bytes_in);
@@ -104,30 +107,28 @@ view_add_counters(const struct registry *registry, const struct meter *meters,
 	}
 }
 
-static bool
-were_asked(const struct registry *registry, const struct meter *meters)
+static uint64_t
+count_requests(const struct registry *registry, const struct meter *meters)
 {
-	for (unsigned i = 0; i < registry->n_workers; i++) {
-		if (load(&meters[i].requests) > 0)
-			return true;
-	}
-	return false;
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < registry->n_workers; i++)
+		for (unsigned j = 0; j < 6; j++)
+			n += load(&meters[i].responses[j]);
+	return n;
 }
 
-bool
-view_was_asked(
+uint64_t
+view_count_requests(
 	const struct registry *registry, const struct registry_version *version)
 {
 	const struct registry_endpoint *endpoint;
+	uint64_t n = count_requests(registry, version->meters);
 
-	if (were_asked(registry, version->meters))
-		return true;
 	for (endpoint = version->endpoints; endpoint != NULL;
-		endpoint = endpoint->next) {
-		if (were_asked(registry, endpoint->meters))
-			return true;
-	}
-	return false;
+		endpoint = endpoint->next)
+		n += count_requests(registry, endpoint->meters);
+	return n;
 }
 
 uint64_t

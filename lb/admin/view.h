@@ -57,8 +57,8 @@ struct view_counters {
 void view_add_counters(const struct registry *registry,
 	const struct meter *meters, struct view_counters *out);
 
-/* Has the version, or an endpoint of it, ended a request? */
-bool view_was_asked(const struct registry *registry,
+/* How many requests the version and its endpoints have ended. */
+uint64_t view_count_requests(const struct registry *registry,
 	const struct registry_version *version);
 
 /* meter_counts_failures() for counters alone. */

@@ -7,6 +7,7 @@ libperch_a_SOURCES += \
 	lb/base/log.c lb/base/log.h \
 	lb/base/memory.c lb/base/memory.h \
 	lb/base/pool.c lb/base/pool.h \
+	lb/base/prefetch.h \
 	lb/base/slice.h \
 	lb/base/table.c lb/base/table.h \
 	lb/base/url.c lb/base/url.h

@@ -27,6 +27,14 @@ memory_zalloc_array(size_t n, size_t size)
 }
 
 void *
+memory_zalloc_lines(size_t size)
+{
+	size_t whole = (size + MEMORY_LINE - 1) / MEMORY_LINE * MEMORY_LINE;
+
+	return memset(check(aligned_alloc(MEMORY_LINE, whole)), 0, whole);
+}
+
+void *
 memory_realloc_array(void *old, size_t n, size_t size)
 {
 	return check(reallocarray(old, n > 0 ? n : 1, size));

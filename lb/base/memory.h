@@ -7,10 +7,15 @@
 
 #include <stddef.h>
 
+/* Bytes of a cache line: what is read or written together should share few. */
+#define MEMORY_LINE 64
+
 /* Zeroed. Never NULL: exits with a message instead. */
 void *memory_zalloc(size_t size);
 /* n * size, zeroed, checked for overflow; never NULL, even where n is 0. */
 void *memory_zalloc_array(size_t n, size_t size);
+/* The same for one object, at the start of a cache line. */
+void *memory_zalloc_lines(size_t size);
 void *memory_realloc_array(void *old, size_t n, size_t size);
 char *memory_strdup(const char *string);
 /* A NUL-terminated copy. */

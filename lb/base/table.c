@@ -1,25 +1,36 @@
 #include "base/table.h"
 
-#include <stdint.h>
+#include <assert.h>
 #include <stdlib.h>
 
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/prefetch.h"
 
 #define MIN_SLOTS 16
 
+static uint32_t
+hash_of(struct slice key)
+{
+	return (uint32_t)hash_bytes(key.ptr, key.len, 0);
+}
+
 /* The key's slot, or the free one where it would stand. n_slots > 0. */
 static size_t
-probe(const struct table *table, struct slice key)
+probe(const struct table *table, struct slice key, uint32_t hash)
 {
 	size_t mask = table->n_slots - 1;
-	size_t i = (size_t)hash_bytes(key.ptr, key.len, 0) & mask;
+	size_t i = hash & mask;
 
 	/* Ends, for a quarter of the slots is free. */
 	while (table->slots[i].key != NULL) {
 		const struct table_slot *slot = &table->slots[i];
 
-		if (slice_equal((struct slice){slot->key, slot->key_len}, key))
+		/* Whoever finds it goes on to it. */
+		prefetch(slot->value);
+		if (slot->hash == hash &&
+			slice_equal(
+				(struct slice){slot->key, slot->key_len}, key))
 			break;
 		i = (i + 1) & mask;
 	}
@@ -40,7 +51,7 @@ grow(struct table *table)
 		struct slice key = {slot->key, slot->key_len};
 
 		if (slot->key != NULL)
-			table->slots[probe(table, key)] = *slot;
+			table->slots[probe(table, key, slot->hash)] = *slot;
 	}
 	free(old.slots);
 }
@@ -67,20 +78,23 @@ table_find(const struct table *table, struct slice key)
 {
 	if (table->n_used == 0)
 		return NULL;
-	return table->slots[probe(table, key)].value;
+	return table->slots[probe(table, key, hash_of(key))].value;
 }
 
 void
 table_set(struct table *table, struct slice key, void *value)
 {
 	struct table_slot *slot;
+	uint32_t hash = hash_of(key);
 
+	assert(key.len <= UINT32_MAX && table->n_used < UINT32_MAX / 2);
 	if ((table->n_used + 1) * 4 > table->n_slots * 3)
 		grow(table);
-	slot = &table->slots[probe(table, key)];
+	slot = &table->slots[probe(table, key, hash)];
 	if (slot->key == NULL) {
 		slot->key = memory_strndup(key.len > 0 ? key.ptr : "", key.len);
-		slot->key_len = key.len;
+		slot->key_len = (uint32_t)key.len;
+		slot->hash = hash;
 		table->n_used++;
 	}
 	slot->value = value;
@@ -104,7 +118,7 @@ close_hole(struct table *table, size_t hole)
 		slot = &table->slots[i];
 		if (slot->key == NULL)
 			break;
-		home = (size_t)hash_bytes(slot->key, slot->key_len, 0) & mask;
+		home = slot->hash & mask;
 		if (((i - home) & mask) < ((i - hole) & mask))
 			continue;
 		table->slots[hole] = *slot;
@@ -122,7 +136,7 @@ table_remove(struct table *table, struct slice key)
 
 	if (table->n_used == 0)
 		return NULL;
-	i = probe(table, key);
+	i = probe(table, key, hash_of(key));
 	slot = &table->slots[i];
 	if (slot->key == NULL)
 		return NULL;

@@ -2,18 +2,21 @@
  * table: a hash table from byte strings to pointers.
  *
  * Open addressing, grown at three quarters. Keys are copied; values belong to
- * the caller. Not for the data path's writes: workers only look up.
+ * the caller. Not for the data path's writes: workers only look up. A slot
+ * knows its key's hash, so no other key's bytes are read on the way.
  */
 #ifndef PERCH_BASE_TABLE_H
 #define PERCH_BASE_TABLE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/slice.h"
 
 struct table_slot {
 	char *key; /* NULL: free */
-	size_t key_len;
+	uint32_t key_len;
+	uint32_t hash;
 	void *value;
 };
 

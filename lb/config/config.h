@@ -155,6 +155,19 @@ struct config_shield {
 	size_t n_methods;
 };
 
+struct config_balance {
+	enum config_policy policy;
+	struct config_key *key; /* default [client]; first that is present */
+	size_t n_key;
+	enum config_switch affinity;     /* endpoint in the cookie; false */
+	enum config_switch bounded_load; /* maglev: 1.25; false */
+};
+
+struct config_rescue {
+	uint64_t budget; /* percent of requests, 0 to 100: off; 20 */
+	uint64_t for_ns; /* for: how long a version helps out; 1h */
+};
+
 struct config_service {
 	char *name; /* [A-Za-z0-9._-]{1,64}, unique */
 	char *group; /* released with the others of that name; NULL: alone */
@@ -169,18 +182,9 @@ struct config_service {
 	size_t n_versions;
 	char *stable; /* one of versions; required unless there is just one */
 	struct config_sticky sticky;
-	struct {
-		enum config_policy policy;
-		struct config_key *key; /* default [client]; first that is present */
-		size_t n_key;
-		enum config_switch affinity;     /* endpoint in the cookie; false */
-		enum config_switch bounded_load; /* maglev: 1.25; false */
-	} balance;
+	struct config_balance balance;
 	uint64_t drain_ns; /* drain: old version after a promotion; 10m */
-	struct {
-		uint64_t budget; /* percent of requests, 0 to 100: off; 20 */
-		uint64_t for_ns; /* for: how long a version helps out; 1h */
-	} rescue;
+	struct config_rescue rescue;
 	uint64_t warmup_ns; /* warmup: an endpoint that came up isn't timed; 30s */
 	struct config_health health;
 	struct config_shield shield;

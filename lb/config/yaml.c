@@ -42,6 +42,49 @@ place_of_offset(struct slice text, size_t offset)
 	return place;
 }
 
+/* What stands from the mark on, up to where a plain value would end. Counts in
+ * characters, as libyaml does. */
+static struct slice
+value_at(struct slice text, yaml_mark_t mark)
+{
+	static const char ends[] = " \t\r\n,]}\"\\";
+	size_t n_before = 0;
+	size_t i = 0;
+	size_t len = 0;
+
+	while (i < text.len && n_before < mark.index) {
+		i++;
+		while (i < text.len && (text.ptr[i] & 0xc0) == 0x80)
+			i++;
+		n_before++;
+	}
+	while (i + len < text.len && len < REPORT_QUOTE_LEN &&
+		memchr(ends, text.ptr[i + len], sizeof(ends)) == NULL)
+		len++;
+	return (struct slice){text.ptr + i, len};
+}
+
+/* "*:80" and "*.example.com" are what people mean by it. */
+static bool
+report_unquoted(struct reading *reading)
+{
+	const yaml_parser_t *parser = &reading->parser;
+	struct slice value;
+
+	if (parser->context == NULL ||
+		(strcmp(parser->context, "while scanning an alias") != 0 &&
+			strcmp(parser->context, "while scanning an anchor") !=
+				0))
+		return false;
+	value = value_at(reading->text, parser->context_mark);
+	if (value.len == 0 || (value.ptr[0] != '*' && value.ptr[0] != '&'))
+		return false;
+	report_error(reading->report, place_of(parser->context_mark),
+		"a value that begins with %c needs quotes: \"%.*s\"",
+		value.ptr[0], (int)value.len, value.ptr);
+	return true;
+}
+
 static void
 report_syntax(struct reading *reading)
 {
@@ -61,6 +104,8 @@ report_syntax(struct reading *reading)
 			"not valid YAML: %s", problem);
 		return;
 	}
+	if (report_unquoted(reading))
+		return;
 	if (strcmp(problem, "found character that cannot start any token") == 0)
 		problem = "a character that can't begin anything (tabs can't "
 			  "indent; values with @ or ` in front need quotes)";
@@ -287,7 +332,7 @@ fill_node(struct reading *reading, struct yaml_node *node,
 	default:
 		report_error(reading->report, node->place,
 			"aliases (*%.*s) are not supported; write the value "
-			"out",
+			"out, or quote it if it begins with *",
 			REPORT_QUOTE_LEN, event->data.alias.anchor);
 	}
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "base/hash.h"
+#include "base/prefetch.h"
 #include "proxy/key.h"
 #include "proxy/maglev.h"
 #include "proxy/upstream.h"
@@ -14,12 +15,12 @@
 static bool
 is_resolved(const struct shard *shard, const struct snapshot_endpoint *endpoint)
 {
-	unsigned id = endpoint->registry->id;
+	const struct upstream_pool *pool;
 
 	if (endpoint->address.any.sa_family != AF_UNSPEC)
 		return true;
-	return id < shard->n_pools && shard->pools[id] != NULL &&
-	       shard->pools[id]->address.any.sa_family != AF_UNSPEC;
+	pool = upstream_pool_find(shard, endpoint->id);
+	return pool != NULL && pool->address.any.sa_family != AF_UNSPEC;
 }
 
 static bool
@@ -42,10 +43,21 @@ balance_has_usable(
 	return false;
 }
 
+void
+balance_prefetch(
+	const struct shard *shard, const struct snapshot_endpoint *endpoint)
+{
+	prefetch(&endpoint->registry->name);
+	prefetch(&endpoint->registry->meters[shard->index]);
+	prefetch_object(upstream_pool_place(shard, endpoint->id),
+		sizeof(struct upstream_pool));
+}
+
 static bool
 may_pick(const struct exchange *exchange,
 	const struct snapshot_endpoint *endpoint)
 {
+	balance_prefetch(exchange->shard, endpoint);
 	return endpoint != exchange->tried &&
 	       is_usable(exchange->shard, endpoint);
 }
@@ -71,10 +83,10 @@ load_of(const struct exchange *exchange,
 static uint64_t
 hash_request(const struct exchange *exchange)
 {
-	const struct config_service *config = exchange->service->config;
+	const struct settings *settings = exchange->service->settings;
 	uint64_t hash;
 
-	if (key_hash(exchange, config->balance.key, config->balance.n_key,
+	if (key_hash(exchange, settings->balance.key, settings->balance.n_key,
 		    &hash))
 		return hash;
 	return hash_u64(exchange->decision.cell, 0);
@@ -105,7 +117,7 @@ is_over_bound(const struct exchange *exchange,
 	const struct snapshot_version *version = exchange->version;
 	double part;
 
-	if (exchange->service->config->balance.bounded_load == CONFIG_FALSE)
+	if (exchange->service->settings->balance.bounded_load == CONFIG_FALSE)
 		return false;
 	part = (double)version_load(exchange) / (double)version->total_weight;
 	return load_of(exchange, endpoint) * endpoint->weight >
@@ -216,7 +228,7 @@ balance_pick(const struct exchange *exchange)
 			return picked;
 		picked = NULL;
 	}
-	switch (exchange->service->config->balance.policy) {
+	switch (exchange->service->settings->balance.policy) {
 	case CONFIG_MAGLEV:
 		picked = pick_maglev(exchange);
 		break;

@@ -21,4 +21,8 @@ bool balance_has_usable(
  */
 const struct snapshot_endpoint *balance_pick(const struct exchange *exchange);
 
+/* Asks for the memory that a pick of this endpoint will need. */
+void balance_prefetch(
+	const struct shard *shard, const struct snapshot_endpoint *endpoint);
+
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/prefetch.h"
 #include "proxy/balance.h"
 #include "proxy/key.h"
 #include "proxy/witness.h"
@@ -15,7 +16,7 @@ static int
 find_override(const struct exchange *exchange)
 {
 	const struct snapshot_service *service = exchange->service;
-	const struct config_sticky *sticky = &service->config->sticky;
+	const struct config_sticky *sticky = &service->settings->sticky;
 	struct slice value;
 	struct slice name;
 	int version;
@@ -40,7 +41,8 @@ find_override(const struct exchange *exchange)
 static void
 fill_key(const struct exchange *exchange, struct sticky_input *input)
 {
-	const struct config_sticky *sticky = &exchange->service->config->sticky;
+	const struct config_sticky *sticky =
+		&exchange->service->settings->sticky;
 
 	/* The cookie's seed wins anyway: spare the hashing. */
 	if (input->has_cookie && !input->is_identity_by_key)
@@ -56,7 +58,7 @@ index_of(const struct snapshot_service *service,
 	size_t i;
 
 	for (i = 0; i < service->n_versions; i++)
-		if (service->versions[i].registry->release == version)
+		if (service->versions[i].release == version)
 			return (int)i;
 	return STICKY_NONE;
 }
@@ -122,7 +124,7 @@ fill_cookie(const struct exchange *exchange,
 		return;
 	version = &service->versions[input->pinned];
 	input->pinned_standing =
-		release_standing_of(version->registry->release, record, cell);
+		release_standing_of(version->release, record, cell);
 	input->is_pinned_usable = balance_has_usable(exchange->shard, version);
 }
 
@@ -153,17 +155,39 @@ stand_in(const struct exchange *exchange, const struct sticky_input *input)
 	return &exchange->service->versions[input->stable];
 }
 
+/*
+ * All that will be read of the service, with the endpoint if there is but one.
+ * What is a version's is most likely the first one's.
+ */
+static void
+prefetch_service(const struct exchange *exchange)
+{
+	const struct snapshot_service *service = exchange->service;
+	const struct snapshot_version *version = service->versions;
+
+	prefetch(service->registry);
+	prefetch(service->unit);
+	prefetch_object(version, sizeof(*version) + MEMORY_LINE);
+	prefetch(&service->cookie_name);
+	prefetch(exchange->local);
+	prefetch(&version->registry->loads[exchange->shard->index]);
+	prefetch(version->name.ptr);
+	if (version->n_endpoints == 1)
+		balance_prefetch(exchange->shard, version->endpoints);
+}
+
 void
 choose_version(struct exchange *exchange)
 {
 	const struct snapshot_service *service = exchange->service;
-	const struct config_sticky *sticky = &service->config->sticky;
+	const struct config_sticky *sticky = &service->settings->sticky;
 	const struct message *request = &exchange->request;
+	const struct release_record *record;
 	struct sticky_input input;
 	struct release_cell cell;
-	const struct release_record *record =
-		release_read(&service->registry->release, &cell);
 
+	prefetch_service(exchange);
+	record = release_read(&service->registry->release, &cell);
 	memset(&input, 0, sizeof(input));
 	input.stable = index_of(service, record->stable);
 	input.candidate = STICKY_NONE;
@@ -210,7 +234,7 @@ choose_makes_private(
 	const struct exchange *exchange, const struct message *response)
 {
 	return exchange->is_release_running && exchange->is_navigation &&
-	       exchange->service->config->sticky.cacheable ==
+	       exchange->service->settings->sticky.cacheable ==
 		       CONFIG_CACHEABLE_PRIVATE &&
 	       forward_is_shared_cacheable(response);
 }
@@ -227,7 +251,8 @@ is_endpoint_new(const struct exchange *exchange)
 static enum sticky_set
 cookie_to_set(const struct exchange *exchange)
 {
-	const struct config_sticky *sticky = &exchange->service->config->sticky;
+	const struct config_sticky *sticky =
+		&exchange->service->settings->sticky;
 
 	if (exchange->decision.set == STICKY_SET_NOTHING &&
 		exchange->is_navigation && sticky->pin != CONFIG_PIN_NONE &&
@@ -277,7 +302,8 @@ choose_set_cookie(const struct exchange *exchange,
 	const struct message *response, bool is_made_private,
 	struct forward_text *text)
 {
-	const struct config_sticky *sticky = &exchange->service->config->sticky;
+	const struct config_sticky *sticky =
+		&exchange->service->settings->sticky;
 	struct slice name = exchange->service->cookie_name;
 	struct cookie cookie = {.seed = exchange->decision.cell};
 	size_t domain_len = sticky->domain != NULL ? strlen(sticky->domain) : 0;

@@ -379,7 +379,7 @@ exchange_start(struct exchange *exchange)
 	}
 	if (!find_service(exchange))
 		return;
-	limit = exchange->service->config->limits.body;
+	limit = exchange->service->settings->limits.body;
 	if (limit > 0 && (exchange->body.len > limit ||
 				 (request->body == BODY_LENGTH &&
 					 request->content_length > limit))) {
@@ -387,7 +387,7 @@ exchange_start(struct exchange *exchange)
 		return;
 	}
 	exchange->body_trailers = forward_trailers(exchange->body_trailers,
-		slice_from_string(exchange->service->config->sticky.header));
+		slice_from_string(exchange->service->settings->sticky.header));
 	exchange->is_replayable = exchange->is_body_complete;
 	exchange->whole_body = exchange->body;
 	exchange->sends_continue =

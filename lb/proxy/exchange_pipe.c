@@ -56,7 +56,7 @@ exchange_request_pipe(struct exchange *exchange, uint64_t n)
 		conn_is_blocked(&exchange->upstream->conn))
 		return NULL;
 	/* What is too much is refused where it is counted. */
-	limit = exchange->service->config->limits.body;
+	limit = exchange->service->settings->limits.body;
 	if (limit > 0 && exchange->bytes_in + n > limit)
 		return NULL;
 	return take_pipe(exchange, EXCHANGE_UP);

@@ -71,7 +71,7 @@ write_request_head(struct exchange *exchange)
 		.request_id = {exchange->request_id, exchange->request_id_len},
 		.keeps_request_id = exchange->keeps_request_id,
 		.override_header =
-			slice_from_string(service->config->sticky.header),
+			slice_from_string(service->settings->sticky.header),
 		.cookie_name = service->cookie_name,
 		.former_cookie_name = service->former_cookie_name,
 		.drops_conditions = exchange->drops_conditions,
@@ -162,11 +162,11 @@ exchange_offer_body(struct exchange *exchange, struct slice data,
 	if (trailers.len > 0)
 		exchange->body_trailers = forward_trailers(trailers,
 			slice_from_string(
-				exchange->service->config->sticky.header));
+				exchange->service->settings->sticky.header));
 	exchange->is_body_complete = is_complete;
 	exchange->sends_continue = false;
 	if (!exchange->is_tunnel)
-		limit = exchange->service->config->limits.body;
+		limit = exchange->service->settings->limits.body;
 	if (limit > 0 && exchange->bytes_in + data.len > limit) {
 		exchange_fail_body(exchange, 413, "body over limits.body");
 		return;

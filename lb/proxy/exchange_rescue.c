@@ -38,7 +38,7 @@ exchange_arm_help(struct exchange *exchange)
 static struct meter *
 meter_of(const struct exchange *exchange,
 	const struct snapshot_version *version,
-	const struct registry_endpoint *target)
+	struct registry_endpoint *target)
 {
 	struct meter *meters =
 		target != NULL ? target->meters : version->registry->meters;

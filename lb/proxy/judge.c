@@ -370,6 +370,8 @@ carry_out(struct judge *judge, const struct plan_output *out,
 	json_t *told = NULL;
 
 	judge_act(judge, out, now_ns);
+	if (out->act != PLAN_ACT_NONE)
+		releases_watch(judge->releases, judge->unit);
 	/* What awaited its record has changed more than that said. */
 	if (out->act != PLAN_ACT_NONE && !out->has_record)
 		releases_write_state(judge->releases, judge->unit);

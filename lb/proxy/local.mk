@@ -30,6 +30,7 @@ libperch_a_SOURCES += \
 	lb/proxy/probe.c lb/proxy/probe.h \
 	lb/proxy/registry.c lb/proxy/registry.h \
 	lb/proxy/releases.c lb/proxy/releases.h \
+	lb/proxy/releases_adopt.c \
 	lb/proxy/releases_private.h lb/proxy/releases_words.c \
 	lb/proxy/rescue.c lb/proxy/rescue.h \
 	lb/proxy/resolver.c lb/proxy/resolver.h \
@@ -37,6 +38,7 @@ libperch_a_SOURCES += \
 	lb/proxy/route.c lb/proxy/route.h \
 	lb/proxy/route_path.c lb/proxy/route_path.h \
 	lb/proxy/sequence.c lb/proxy/sequence.h \
+	lb/proxy/settings.c lb/proxy/settings.h \
 	lb/proxy/shard.c lb/proxy/shard.h \
 	lb/proxy/shield.c lb/proxy/shield.h \
 	lb/proxy/snapshot.c lb/proxy/snapshot.h \

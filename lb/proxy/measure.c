@@ -19,6 +19,20 @@ meter_of(const struct exchange *exchange)
 	return NULL;
 }
 
+/* The target's version, which in a tunnel is all that is left; what came to no
+ * endpoint counts too. */
+static struct meter_times *
+times_of(const struct exchange *exchange)
+{
+	unsigned index = exchange->shard->index;
+
+	if (exchange->target != NULL)
+		return &exchange->target->version->loads[index].times;
+	if (exchange->version != NULL)
+		return &exchange->version->registry->loads[index].times;
+	return NULL;
+}
+
 static void
 count_unmetered(const struct exchange *exchange)
 {
@@ -31,7 +45,7 @@ count_unmetered(const struct exchange *exchange)
 }
 
 static void
-count(const struct exchange *exchange, uint64_t now_ns)
+count(const struct exchange *exchange)
 {
 	struct meter *meter = meter_of(exchange);
 
@@ -39,22 +53,31 @@ count(const struct exchange *exchange, uint64_t now_ns)
 		count_unmetered(exchange);
 		return;
 	}
-	meter_add(&meter->requests, 1);
 	meter_add(&meter->responses[exchange->status / 100], 1);
 	if (exchange->error != METER_ERROR_NONE)
 		meter_add(&meter->errors[exchange->error], 1);
 	/* The client was spared it, but its version did fail. */
 	if (exchange->first_error != METER_ERROR_NONE)
 		meter_add(&meter->errors[exchange->first_error], 1);
-	meter_add(&meter->bytes_in, exchange->bytes_in);
+	if (exchange->bytes_in > 0)
+		meter_add(&meter->bytes_in, exchange->bytes_in);
 	meter_add(&meter->bytes_out, exchange->bytes_out);
-	/* A detour's time says nothing about the endpoint's. */
+}
+
+static void
+record_times(const struct exchange *exchange, uint64_t now_ns)
+{
+	struct meter_times *times = times_of(exchange);
+
+	if (times == NULL)
+		return;
+	/* A detour's time says nothing about the version's. */
 	if (exchange->first_byte_ns != 0 && exchange->help == HELP_NONE)
-		histogram_record(&meter->first_byte,
+		histogram_record(&times->first_byte,
 			exchange->first_byte_ns - exchange->sent_ns);
 	/* How long a tunnel stood says nothing about latency. */
 	if (!exchange->is_tunnel)
-		histogram_record(&meter->total, now_ns - exchange->started_ns);
+		histogram_record(&times->total, now_ns - exchange->started_ns);
 }
 
 static struct slice
@@ -155,7 +178,8 @@ measure_exchange(const struct exchange *exchange)
 	/* The callback's stamp: what it sent is out by now. */
 	uint64_t now_ns = exchange->shard->now_ns;
 
-	count(exchange, now_ns);
+	count(exchange);
+	record_times(exchange, now_ns);
 	write_access(exchange, now_ns);
 	report(exchange);
 }

@@ -26,13 +26,11 @@ free_version(struct registry_version *version)
 		version->endpoints = endpoint->next;
 		free(endpoint->name);
 		free(endpoint->host);
-		free(endpoint->meters);
 		free(endpoint);
 	}
 	table_free(&version->by_name);
 	free(version->name);
 	free(version->meters);
-	free(version->loads);
 	free(version);
 }
 
@@ -78,7 +76,6 @@ registry_free(struct registry *registry)
 		}
 		release_free(&service->release);
 		free_watchers(service);
-		free(service->name);
 		free(service->meters);
 		free(service);
 	}
@@ -90,7 +87,7 @@ registry_free(struct registry *registry)
 static struct meter *
 new_meters(const struct registry *registry)
 {
-	return memory_zalloc_array(registry->n_workers, sizeof(struct meter));
+	return memory_zalloc_lines(registry->n_workers * sizeof(struct meter));
 }
 
 struct registry_service *
@@ -101,10 +98,11 @@ registry_service(struct registry *registry, const char *name)
 
 	if (service != NULL)
 		return service;
-	service = memory_zalloc(sizeof(*service));
-	service->name = memory_strdup(name);
+	service = memory_zalloc_lines(sizeof(*service));
 	service->meters = new_meters(registry);
 	release_init(&service->release, name);
+	/* Where a request looks anyway. */
+	service->name = service->release.service;
 	service->next = registry->services;
 	registry->services = service;
 	table_set(&registry->by_name, key, service);
@@ -119,7 +117,7 @@ registry_unit(struct registry *registry, const char *name)
 
 	if (unit != NULL)
 		return unit;
-	unit = memory_zalloc(sizeof(*unit));
+	unit = memory_zalloc_lines(sizeof(*unit));
 	release_unit_init(&unit->release, name, &registry->last_generation);
 	unit->flights = memory_zalloc_array(
 		registry->n_workers, sizeof(*unit->flights));
@@ -161,12 +159,12 @@ registry_version(struct registry *registry, struct registry_service *service,
 		version = version->next)
 		if (strcmp(version->name, name) == 0)
 			return version;
-	version = memory_zalloc(sizeof(*version));
+	version = memory_zalloc_lines(
+		sizeof(*version) +
+		registry->n_workers * sizeof(version->loads[0]));
 	version->service = service;
 	version->name = memory_strdup(name);
 	version->meters = new_meters(registry);
-	version->loads = memory_zalloc_array(
-		registry->n_workers, sizeof(*version->loads));
 	version->release = release_version_by_name(&service->release, name);
 	table_init(&version->by_name);
 	version->next = service->versions;
@@ -184,14 +182,15 @@ registry_endpoint(struct registry *registry, struct registry_version *version,
 
 	if (endpoint != NULL)
 		return endpoint;
-	endpoint = memory_zalloc(sizeof(*endpoint));
+	endpoint = memory_zalloc_lines(
+		sizeof(*endpoint) +
+		registry->n_workers * sizeof(endpoint->meters[0]));
 	endpoint->id = registry->n_endpoints++;
 	endpoint->version = version;
 	endpoint->name = memory_strdup(name);
 	endpoint->host = memory_strdup(host);
 	endpoint->port = port;
 	endpoint->name_hash = (uint32_t)hash_bytes(name, strlen(name), 0);
-	endpoint->meters = new_meters(registry);
 	/* An address needs no resolving. */
 	address_parse_ip(slice_from_string(host), port, &endpoint->address);
 	endpoint->next = version->endpoints;
@@ -210,43 +209,18 @@ add_meters(const struct registry *registry, const struct meter *meters,
 		meter_sum(&meters[i], out);
 }
 
-static void
-add_version(const struct registry *registry,
-	const struct registry_version *version, struct meter_counts *out)
-{
-	const struct registry_endpoint *endpoint;
-
-	add_meters(registry, version->meters, out);
-	for (endpoint = version->endpoints; endpoint != NULL;
-		endpoint = endpoint->next)
-		add_meters(registry, endpoint->meters, out);
-}
-
-void
-registry_sum_endpoint(const struct registry *registry,
-	const struct registry_endpoint *endpoint, struct meter_counts *out)
-{
-	memset(out, 0, sizeof(*out));
-	add_meters(registry, endpoint->meters, out);
-}
-
 void
 registry_sum_version(const struct registry *registry,
 	const struct registry_version *version, struct meter_counts *out)
 {
-	memset(out, 0, sizeof(*out));
-	add_version(registry, version, out);
-}
-
-void
-registry_sum_service(const struct registry *registry,
-	const struct registry_service *service, struct meter_counts *out)
-{
-	const struct registry_version *version;
+	const struct registry_endpoint *endpoint;
+	unsigned i;
 
 	memset(out, 0, sizeof(*out));
-	add_meters(registry, service->meters, out);
-	for (version = service->versions; version != NULL;
-		version = version->next)
-		add_version(registry, version, out);
+	for (i = 0; i < registry->n_workers; i++)
+		meter_times_sum(&version->loads[i].times, out);
+	add_meters(registry, version->meters, out);
+	for (endpoint = version->endpoints; endpoint != NULL;
+		endpoint = endpoint->next)
+		add_meters(registry, endpoint->meters, out);
 }

@@ -11,7 +11,9 @@
 #ifndef PERCH_PROXY_REGISTRY_H
 #define PERCH_PROXY_REGISTRY_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/address.h"
@@ -27,48 +29,53 @@ enum registry_health {
 	HEALTH_DOWN,
 };
 
+struct judge;
+
 struct registry_endpoint {
-	unsigned id; /* dense, from 0: workers index their pools by it */
-	struct registry_version *version;
-	char *name; /* host:port */
+	/* Control only. */
 	char *host;
+	struct address address;         /* resolved, or AF_UNSPEC */
 	uint16_t port;
-	uint32_t name_hash;      /* low bits of XXH3_64(name): the cookie's */
-	struct meter *meters;    /* one for each worker */
-	struct address address;  /* control only: resolved, or AF_UNSPEC */
+	struct registry_endpoint *next; /* of the version, newest first */
+
+	/* What a request looks at. */
+	alignas(MEMORY_LINE) char *name; /* host:port */
+	unsigned id;        /* dense, from 0: workers index their pools by it */
+	uint32_t name_hash; /* low bits of XXH3_64(name): the cookie's */
+	struct registry_version *version;
 	/* Monotonic ns until which it is passed over after failed connects. */
 	_Atomic uint64_t left_out_until_ns;
 	_Atomic uint32_t connect_failures; /* in a row */
 	_Atomic uint8_t health;            /* enum registry_health; control's */
 	/* Monotonic ns since which it is there, or has come back. */
 	_Atomic uint64_t up_since_ns;
-	struct registry_endpoint *next;    /* of the version, newest first */
+	struct meter meters[]; /* one for each worker */
 };
 
-/* In flight at all of a version's endpoints, from one worker, which alone
- * writes it; apart from the others', for these change all the time. */
+/* What one worker has with all of a version's endpoints; it alone writes it. */
 struct registry_load {
-	_Atomic int64_t in_flight;
-	char apart[56];
+	alignas(MEMORY_LINE) _Atomic int64_t in_flight;
+	struct meter_times times;
 };
 
 struct registry_version {
 	struct registry_service *service;
-	struct registry_load *loads; /* one for each worker */
 	char *name;
 	struct release_version *release; /* its standing */
 	struct meter *meters; /* one for each worker: found no endpoint */
 	struct registry_endpoint *endpoints;
 	struct table by_name;          /* the same by name */
 	struct registry_version *next; /* of the service, newest first */
+	struct registry_load loads[];  /* one for each worker */
 };
 
 struct registry_service {
-	char *name;
-	struct release release;
+	alignas(MEMORY_LINE) const char *name; /* the release's */
 	/* Releases that watch it; NULL: none does. */
 	_Atomic(const struct registry_watchers *) watchers;
+	struct release release;
 	struct meter *meters; /* one for each worker: found no version */
+	bool is_moving; /* control only: see proxy/releases */
 	struct registry_version *versions;
 	struct registry_service *next;
 };
@@ -81,11 +88,14 @@ struct registry_flights {
 
 /* What is released together: a service, or a group of them. */
 struct registry_unit {
-	struct release_unit release; /* the first member: see registry_unit_of */
+	/* The first member: see registry_unit_of. */
+	alignas(MEMORY_LINE) struct release_unit release;
 	struct registry_flights *flights; /* one for each worker */
 	/* By status: bits of 1 << (status % 64). Of the plan that runs. */
 	_Atomic uint64_t error_statuses[REGISTRY_STATUS_WORDS];
 	_Atomic uint64_t watch_statuses[REGISTRY_STATUS_WORDS];
+	/* Control only. */
+	struct judge *judge; /* proxy/releases'; NULL: never released */
 	struct registry_unit *next; /* newest first */
 };
 
@@ -156,6 +166,13 @@ registry_unit_of(const struct registry_service *service)
 		&service->release.unit, memory_order_acquire);
 }
 
+/* One that only a coming or refused config knows has no members yet. */
+static inline bool
+registry_unit_is_adopted(const struct registry_unit *unit)
+{
+	return unit->release.members != NULL;
+}
+
 /* In one of a unit's sets. */
 static inline bool
 registry_has_status(const _Atomic uint64_t *statuses, unsigned status)
@@ -166,14 +183,9 @@ registry_has_status(const _Atomic uint64_t *statuses, unsigned status)
 		       status % 64 & 1) != 0;
 }
 
-/* Sums over all workers; a version's over its endpoints too, a service's over
- * its versions too. out is overwritten. */
-void registry_sum_endpoint(const struct registry *registry,
-	const struct registry_endpoint *endpoint, struct meter_counts *out);
+/* A version's sum over all workers and endpoints. out is overwritten. */
 void registry_sum_version(const struct registry *registry,
 	const struct registry_version *version, struct meter_counts *out);
-void registry_sum_service(const struct registry *registry,
-	const struct registry_service *service, struct meter_counts *out);
 
 /* Is it passed over now because connects to it failed? */
 static inline bool

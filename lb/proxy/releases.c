@@ -75,30 +75,11 @@ releases_emit(struct releases *releases, json_t *event)
 	json_decref(event);
 }
 
-/* One that only a coming or refused config knows has no members yet. */
-static bool
-is_adopted(const struct registry_unit *unit)
-{
-	return unit->release.members != NULL;
-}
-
-struct judge *
-releases_find_judge(
-	const struct releases *releases, const struct registry_unit *unit)
-{
-	struct judge *judge;
-
-	for (judge = releases->judges; judge != NULL; judge = judge->next)
-		if (judge->unit == unit)
-			return judge;
-	return NULL;
-}
-
 /* Where a unit stands. */
 static json_t *
-state_of(const struct releases *releases, const struct registry_unit *unit)
+state_of(const struct registry_unit *unit)
 {
-	const struct judge *judge = releases_find_judge(releases, unit);
+	const struct judge *judge = unit->judge;
 
 	return judge != NULL ? judge_state(judge, &judge->record)
 			     : release_state_to_json(&unit->release);
@@ -120,18 +101,16 @@ void
 releases_write_state(struct releases *releases, struct registry_unit *unit)
 {
 	append_state(releases, unit->release.name, RELEASES_JUST_STATE, "",
-		state_of(releases, unit));
+		state_of(unit));
 }
 
 /* May its state be written without a word? One whose record is on its way to the
  * disk waits: that must stay the newest. */
 static bool
-is_quiet(const struct releases *releases, const struct registry_unit *unit)
+is_quiet(const struct registry_unit *unit)
 {
-	const struct judge *judge = releases_find_judge(releases, unit);
-
-	return unit->release.members != NULL &&
-	       (judge == NULL || judge->n_unwritten == 0);
+	return registry_unit_is_adopted(unit) &&
+	       (unit->judge == NULL || unit->judge->n_unwritten == 0);
 }
 
 /* Is what the journal has of it still so? */
@@ -140,7 +119,7 @@ is_written(const struct releases *releases, const struct registry_unit *unit)
 {
 	const json_t *then =
 		journal_state(releases->journal, unit->release.name);
-	json_t *now = state_of(releases, unit);
+	json_t *now = state_of(unit);
 	bool is_same = then != NULL && json_equal(now, then);
 
 	json_decref(now);
@@ -159,10 +138,10 @@ write_changed_states(
 		return 0;
 	for (unit = releases->registry->units; unit != NULL;
 		unit = unit->next) {
-		if (!is_quiet(releases, unit) || is_written(releases, unit))
+		if (!is_quiet(unit) || is_written(releases, unit))
 			continue;
 		append_state(releases, unit->release.name, what, why,
-			state_of(releases, unit));
+			state_of(unit));
 		n++;
 	}
 	return n;
@@ -248,174 +227,27 @@ releases_close(struct releases *releases)
 	releases->journal = NULL;
 	while ((judge = releases->judges) != NULL) {
 		releases->judges = judge->next;
+		judge->unit->judge = NULL;
 		judge_free(judge);
 	}
+	free(releases->moving);
+	releases->moving = NULL;
+	releases->n_moving = 0;
 }
 
 /* --- config ----------------------------------------------------------------------- */
 
-/* The unit's state in the journal that tells of the service: its own, else that
- * of a group that it was in. */
-static const json_t *
-find_state(
-	const struct releases *releases, const char *unit, const char *service)
-{
-	const json_t *state = journal_state(releases->journal, unit);
-	const char *other = NULL;
-
-	if (json_object_get(json_object_get(state, "services"), service))
-		return state;
-	while ((other = journal_next_unit(releases->journal, other)) != NULL) {
-		state = journal_state(releases->journal, other);
-		if (json_object_get(
-			    json_object_get(state, "services"), service))
-			return state;
-	}
-	return NULL;
-}
-
-static void
-restore_unit(struct releases *releases, struct registry_unit *unit)
-{
-	const json_t *state;
-	struct release_cell cell;
-	struct error error;
-
-	if (releases->journal == NULL || is_adopted(unit))
-		return;
-	state = journal_state(releases->journal, unit->release.name);
-	if (state == NULL)
-		return;
-	if (release_state_read_cell(state, &cell, &error))
-		release_unit_restore(&unit->release, cell);
-	else
-		log_error("journal: %s: %s", unit->release.name, error.message);
-}
-
-static const char *
-unit_name(const struct config_service *config)
-{
-	return config->group != NULL ? config->group : config->name;
-}
-
-static void
-restore_service(struct releases *releases, const struct config_service *config)
-{
-	struct registry_service *service =
-		registry_service(releases->registry, config->name);
-	struct registry_unit *unit =
-		registry_unit(releases->registry, unit_name(config));
-	const struct release_config times = {
-		.drain_ns = config->drain_ns,
-		.rescue_for_ns = config->rescue.for_ns,
-	};
-	struct release_saved saved;
-	const json_t *state;
-	struct error error;
-
-	if (releases->journal == NULL || service->release.own_unit != NULL)
-		return;
-	state = find_state(releases, unit->release.name, config->name);
-	if (state == NULL)
-		return;
-	if (release_state_read_service(state, config->name, &saved, &error))
-		release_restore(&service->release, &unit->release, &times,
-			&saved);
-	else
-		log_error("journal: service %s: %s; its release begins anew "
-			  "from the config",
-			config->name, error.message);
-	release_saved_free(&saved);
-}
-
-static void
-adopt_service(struct releases *releases, const struct config_service *config)
-{
-	struct registry_service *service =
-		registry_service(releases->registry, config->name);
-	struct registry_unit *unit =
-		registry_unit(releases->registry, unit_name(config));
-	struct release_config release_config = {
-		.stable = config->stable,
-		.n_versions = config->n_versions,
-		.drain_ns = config->drain_ns,
-		.rescue_for_ns = config->rescue.for_ns,
-	};
-	const char **names =
-		memory_zalloc_array(config->n_versions, sizeof(*names));
-	struct error note = {""};
-	struct judge *judge;
-
-	for (size_t i = 0; i < config->n_versions; i++)
-		names[i] = config->versions[i].name;
-	release_config.versions = names;
-	release_adopt(&service->release, &unit->release, &release_config,
-		clock_wall_ns(), &note);
-	if (note.message[0] != '\0') {
-		log_warn("service %s: %s", config->name, note.message);
-		judge = releases_find_judge(releases, unit);
-		if (judge != NULL)
-			judge_note_config(judge, note.message);
-	}
-	free(names);
-}
-
-static bool
-is_configured(const struct config *config, const char *service)
-{
-	for (size_t i = 0; i < config->n_services; i++)
-		if (strcmp(config->services[i].name, service) == 0)
-			return true;
-	return false;
-}
-
-/* A service that the config names no more can't be released. */
-static void
-abandon_services(struct releases *releases, const struct config *config)
-{
-	struct judge *judge;
-
-	for (judge = releases->judges; judge != NULL; judge = judge->next)
-		for (size_t i = 0; judge_is_active(judge) && i < judge->n_sides;
-			i++) {
-			struct registry_service *service =
-				judge->sides[i].service;
-
-			if (is_configured(config, service->name) ||
-				!release_abandon(
-					&service->release, clock_wall_ns()))
-				continue;
-			log_warn("service %s: it is no longer configured: its "
-				 "release is rolled back",
-				service->name);
-			judge_note_config(judge, "no longer configured");
-		}
-}
-
-void
-releases_adopt(struct releases *releases, const struct config *config)
-{
-	for (size_t i = 0; i < config->n_services; i++)
-		restore_unit(
-			releases, registry_unit(releases->registry,
-					  unit_name(&config->services[i])));
-	for (size_t i = 0; i < config->n_services; i++)
-		restore_service(releases, &config->services[i]);
-	for (size_t i = 0; i < config->n_services; i++)
-		adopt_service(releases, &config->services[i]);
-	abandon_services(releases, config);
-}
-
 struct judge *
 releases_make_judge(struct releases *releases, struct registry_unit *unit)
 {
-	struct judge *judge = releases_find_judge(releases, unit);
+	struct judge *judge = unit->judge;
 
 	if (judge != NULL)
 		return judge;
 	judge = judge_new(releases, unit);
 	judge->next = releases->judges;
 	releases->judges = judge;
+	unit->judge = judge;
 	return judge;
 }
 
@@ -427,7 +259,7 @@ resume(struct releases *releases, struct registry_unit *unit)
 	struct judge *judge;
 	struct error error;
 
-	if (!is_adopted(unit) || releases_find_judge(releases, unit) != NULL)
+	if (!registry_unit_is_adopted(unit) || unit->judge != NULL)
 		return;
 	state = journal_state(releases->journal, unit->release.name);
 	if (json_object_get(state, "plan") == NULL)
@@ -453,12 +285,61 @@ releases_set_snapshot(
 		for (unit = releases->registry->units; unit != NULL;
 			unit = unit->next)
 			resume(releases, unit);
+	for (unit = releases->registry->units; unit != NULL; unit = unit->next)
+		releases_watch(releases, unit);
 	forget_all_moved_services(releases);
 	(void)write_changed_states(releases, "config",
 		is_start ? "perch started" : "the config was reloaded");
 }
 
 /* --- time ---------------------------------------------------------------------------- */
+
+/* Has it a version that drains or is there for assets only? */
+static bool
+has_moving_version(const struct release *release)
+{
+	const struct release_version *version;
+
+	for (version = release->versions; version != NULL;
+		version = version->next)
+		switch (atomic_load(&version->standing)) {
+		case STANDING_DRAINING:
+		case STANDING_ASSETS_ONLY:
+			return true;
+		default:
+			break;
+		}
+	return false;
+}
+
+/* The second's tick has to look at it. */
+static void
+add_moving(struct releases *releases, struct registry_service *service)
+{
+	size_t n = releases->n_moving;
+
+	if ((n & (n - 1)) == 0)
+		releases->moving = memory_realloc_array(releases->moving,
+			n == 0 ? 1 : n * 2, sizeof(struct registry_service *));
+	releases->moving[releases->n_moving++] = service;
+	service->is_moving = true;
+}
+
+void
+releases_watch(struct releases *releases, struct registry_unit *unit)
+{
+	struct registry_service *service;
+	const struct release *member;
+
+	for (member = unit->release.members; member != NULL;
+		member = member->next_member) {
+		if (!has_moving_version(member))
+			continue;
+		service = registry_service(releases->registry, member->service);
+		if (!service->is_moving)
+			add_moving(releases, service);
+	}
+}
 
 struct sweep {
 	struct shard *shard;
@@ -528,24 +409,38 @@ releases_tick(struct releases *releases)
 	}
 }
 
+static bool
+expire_moving(struct releases *releases)
+{
+	uint64_t now_ns = clock_wall_ns();
+	bool has_changed = false;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < releases->n_moving; i++) {
+		struct registry_service *service = releases->moving[i];
+
+		if (release_expire(&service->release, now_ns))
+			has_changed = true;
+		service->is_moving = has_moving_version(&service->release);
+		if (service->is_moving)
+			releases->moving[kept++] = service;
+	}
+	releases->n_moving = kept;
+	return has_changed;
+}
+
 void
 releases_expire(struct releases *releases)
 {
-	struct registry_service *service;
+	const bool has_changed = expire_moving(releases);
 	struct registry_unit *unit = releases->registry->units;
-	bool has_changed = false;
 
-	for (service = releases->registry->services; service != NULL;
-		service = service->next)
-		if (service->release.own_unit != NULL &&
-			release_expire(&service->release, clock_wall_ns()))
-			has_changed = true;
 	if (!has_changed && !releases->is_journal_failing)
 		return;
 	if (write_changed_states(releases, RELEASES_JUST_STATE, "") > 0)
 		return;
 	/* Where nothing has changed, any state tells whether it works again. */
-	while (unit != NULL && !is_quiet(releases, unit))
+	while (unit != NULL && !is_quiet(unit))
 		unit = unit->next;
 	if (releases->is_journal_failing && unit != NULL)
 		releases_write_state(releases, unit);

@@ -33,6 +33,9 @@ struct releases {
 	bool is_journal_failing;
 	bool is_closing; /* what comes of the journal is of no use any more */
 	struct judge *judges;
+	/* Those with a version that time moves on: few, of however many. */
+	struct registry_service **moving;
+	size_t n_moving;
 	struct shard **shards; /* the workers', for sweeps */
 	uint64_t stamp;        /* of the latest sweep */
 	releases_event_fn *on_event;
@@ -66,9 +69,6 @@ struct registry_unit *releases_find_unit(
 /* What its releases go by, unless they say otherwise; NULL if none of its
  * services is in the config in force. */
 const struct config_plan *releases_plan_of(
-	const struct releases *releases, const struct registry_unit *unit);
-/* NULL if it was never released. */
-struct judge *releases_find_judge(
 	const struct releases *releases, const struct registry_unit *unit);
 
 struct releases_start {
@@ -104,5 +104,7 @@ void releases_write_state(
 	struct releases *releases, struct registry_unit *unit);
 /* Tells people: takes the event. */
 void releases_emit(struct releases *releases, json_t *event);
+/* Where the unit's versions stand may have changed. */
+void releases_watch(struct releases *releases, struct registry_unit *unit);
 
 #endif

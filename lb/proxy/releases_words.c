@@ -183,7 +183,7 @@ releases_start(struct releases *releases, const struct releases_start *start,
 		refuse(word, &error);
 		return;
 	}
-	judge = releases_find_judge(releases, unit);
+	judge = unit->judge;
 	/* The one that runs ends only where this one can begin. */
 	if (releases->is_journal_failing && judge != NULL &&
 		judge_is_active(judge)) {
@@ -227,7 +227,7 @@ releases_say(struct releases *releases, const char *name,
 		refuse(word, &error);
 		return;
 	}
-	judge = releases_find_judge(releases, unit);
+	judge = unit->judge;
 	if (judge == NULL || !judge_is_active(judge)) {
 		if (release_check_running(&unit->release, &error))
 			error_set(&error, "no release of %s is judged", name);

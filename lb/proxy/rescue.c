@@ -22,7 +22,7 @@ rescue_is_eligible(struct exchange *exchange)
 {
 	const struct message *request = &exchange->request;
 	struct rescue_table *table = exchange->local->rescue;
-	uint64_t budget = exchange->service->config->rescue.budget;
+	uint64_t budget = exchange->service->settings->rescue.budget;
 
 	if (table == NULL || budget == 0)
 		return false;

@@ -1,11 +1,12 @@
 #include "proxy/route.h"
 
+#include <assert.h>
 #include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
-#include "proxy/route_path.h"
 
 #define HOST_MAX 256
 
@@ -25,7 +26,8 @@ route_free(struct route_table *table)
 
 	while ((host = table->all) != NULL) {
 		table->all = host->next;
-		free(host->entries);
+		table_free(&host->prefixes);
+		free(host->lengths);
 		free(host);
 	}
 	table_free(&table->exact);
@@ -68,48 +70,71 @@ host_entry(struct route_table *table, struct slice host)
 	return find_or_make(table, &table->exact, host);
 }
 
+/* Puts it in its place, once. */
+static void
+add_length(struct route_host *host, size_t len)
+{
+	size_t i = 0;
+
+	while (i < host->n_lengths && host->lengths[i] > len)
+		i++;
+	if (i < host->n_lengths && host->lengths[i] == len)
+		return;
+	host->lengths = memory_realloc_array(
+		host->lengths, host->n_lengths + 1, sizeof(*host->lengths));
+	memmove(host->lengths + i + 1, host->lengths + i,
+		(host->n_lengths - i) * sizeof(*host->lengths));
+	host->lengths[i] = len;
+	host->n_lengths++;
+}
+
 void
 route_add(struct route_table *table, struct slice host, struct slice prefix,
 	const struct snapshot_service *service)
 {
 	struct route_host *entry = host_entry(table, host);
 
-	entry->entries = memory_realloc_array(entry->entries,
-		entry->n_entries + 1, sizeof(*entry->entries));
-	entry->entries[entry->n_entries++] =
-		(struct route_entry){prefix, service};
+	assert(prefix.len > 0 && prefix.ptr[0] == '/');
+	if (prefix.len == 1) {
+		entry->root = service;
+		return;
+	}
+	table_set(&entry->prefixes, prefix, (void *)(uintptr_t)service);
+	add_length(entry, prefix.len);
 }
 
-static int
-compare_entries(const void *a, const void *b)
+/* Does a segment end there, or has one just ended? */
+static bool
+is_boundary(struct slice path, size_t len)
 {
-	size_t len_a = ((const struct route_entry *)a)->prefix.len;
-	size_t len_b = ((const struct route_entry *)b)->prefix.len;
-
-	return len_a < len_b ? 1 : len_a > len_b ? -1 : 0;
+	return path.len == len || path.ptr[len] == '/' ||
+	       path.ptr[len - 1] == '/';
 }
 
-void
-route_finish(struct route_table *table)
-{
-	struct route_host *host;
-
-	for (host = table->all; host != NULL; host = host->next)
-		qsort(host->entries, host->n_entries, sizeof(*host->entries),
-			compare_entries);
-}
-
+/*
+ * Only what is as long as one of the host's prefixes is looked up, and only
+ * where a segment ends: as often as the host has lengths at the most, whatever
+ * the path, and however many prefixes have them.
+ */
 static const struct snapshot_service *
 find_path(const struct route_host *host, struct slice path)
 {
+	const struct snapshot_service *service;
 	size_t i;
 
 	if (host == NULL)
 		return NULL;
-	for (i = 0; i < host->n_entries; i++)
-		if (path_prefix_matches(path, host->entries[i].prefix))
-			return host->entries[i].service;
-	return NULL;
+	for (i = 0; i < host->n_lengths; i++) {
+		size_t len = host->lengths[i];
+
+		if (len > path.len || !is_boundary(path, len))
+			continue;
+		service = table_find(
+			&host->prefixes, (struct slice){path.ptr, len});
+		if (service != NULL)
+			return service;
+	}
+	return host->root;
 }
 
 /* Lower case, without port and without a trailing dot; empty if it is longer

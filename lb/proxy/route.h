@@ -2,8 +2,12 @@
  * route: host and path to service. Immutable once built; pure look-ups.
  *
  * Host: exact, else the longest "*.suffix", else "*". Among the services of
- * that host the longest path prefix on segment boundaries; where none of them
- * matches, the next less exact host is tried.
+ * that host the longest path prefix on segment boundaries: "/api" matches
+ * "/api" and "/api/x", not "/apix"; "/api/" what is below it; "/" all. Where
+ * none of them matches, the next less exact host is tried.
+ *
+ * A look-up costs the same for one host or prefix and for many: it grows only
+ * with how many lengths the prefixes of one host have.
  */
 #ifndef PERCH_PROXY_ROUTE_H
 #define PERCH_PROXY_ROUTE_H
@@ -13,15 +17,12 @@
 
 struct snapshot_service;
 
-struct route_entry {
-	struct slice prefix;
-	const struct snapshot_service *service;
-};
-
-/* All the prefixes of one host, longest first. */
+/* All the prefixes of one host. */
 struct route_host {
-	struct route_entry *entries;
-	size_t n_entries;
+	const struct snapshot_service *root; /* of "/", or NULL */
+	size_t *lengths;         /* of the others, each once, longest first */
+	size_t n_lengths;
+	struct table prefixes;   /* the others -> struct snapshot_service */
 	struct route_host *next; /* of the table, for freeing */
 };
 
@@ -35,12 +36,10 @@ struct route_table {
 void route_init(struct route_table *table);
 void route_free(struct route_table *table);
 
-/* host as in the config: "a.b", "*.b" or "*"; the slices stay the caller's. */
+/* host as in the config: "a.b", "*.b" or "*". prefix starts with "/"; of two
+ * alike the later one counts. Only the service stays the caller's. */
 void route_add(struct route_table *table, struct slice host,
 	struct slice prefix, const struct snapshot_service *service);
-
-/* Sorts prefixes; once, after the last route_add. */
-void route_finish(struct route_table *table);
 
 /*
  * host as a request names it (any case, port allowed); path without query,

@@ -153,12 +153,3 @@ route_path_normalize(struct slice target, char *buf, struct slice *out)
 	out->ptr = buf;
 	return remove_dots(buf, &out->len);
 }
-
-bool
-path_prefix_matches(struct slice path, struct slice prefix)
-{
-	if (!slice_starts_with(path, prefix))
-		return slice_equal(prefix, SLICE("/"));
-	return path.len == prefix.len || path.ptr[prefix.len] == '/' ||
-	       prefix.len == 0 || prefix.ptr[prefix.len - 1] == '/';
-}

@@ -26,8 +26,4 @@
 bool route_path_normalize(struct slice target, char *buf, struct slice *out)
 	__attribute__((warn_unused_result));
 
-/* On segment boundaries: "/api" matches "/api" and "/api/x", not "/apix";
- * "/api/" what is below it; "/" all. */
-bool path_prefix_matches(struct slice path, struct slice prefix);
-
 #endif

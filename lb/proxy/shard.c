@@ -207,8 +207,8 @@ new_view(struct shard *shard, const struct snapshot *snapshot)
 	view->client_unwatched = list_for(shard, UNWATCHED_NS, client_expired);
 	view->upstream_idle =
 		list_for(shard, timeouts->upstream_idle_ns, upstream_expired);
-	view->services = memory_zalloc_array(
-		snapshot->n_services, sizeof(*view->services));
+	view->services = memory_zalloc_lines(
+		snapshot->n_services * sizeof(*view->services));
 	for (i = 0; i < snapshot->n_services; i++)
 		fill_service(
 			shard, &view->services[i], &snapshot->services[i]);
@@ -417,7 +417,6 @@ shard_drain(struct shard *shard)
 {
 	struct list *node = shard->listeners.next;
 	struct shard_listener *listener;
-	unsigned i;
 
 	shard_touch_clock(shard);
 	while (node != &shard->listeners) {
@@ -427,9 +426,7 @@ shard_drain(struct shard *shard)
 	}
 	shard->is_draining = true;
 	client_drain_all(shard);
-	for (i = 0; i < shard->n_pools; i++)
-		if (shard->pools[i] != NULL)
-			upstream_pool_close_idle(shard->pools[i]);
+	upstream_pools_each(shard, upstream_pool_close_idle);
 	atomic_store(&shard->has_drained, true);
 }
 
@@ -448,13 +445,9 @@ shard_set_address(struct shard *shard, struct registry_endpoint *endpoint,
 void
 shard_free(struct shard *shard)
 {
-	unsigned i;
-
 	shard_touch_clock(shard);
 	client_close_all(shard);
-	for (i = 0; i < shard->n_pools; i++)
-		if (shard->pools[i] != NULL)
-			upstream_pool_close_all(shard->pools[i]);
+	upstream_pools_each(shard, upstream_pool_close_all);
 	while (!list_is_empty(&shard->listeners))
 		close_listener(list_entry(shard->listeners.next,
 			struct shard_listener, node));
@@ -462,9 +455,7 @@ shard_free(struct shard *shard)
 		shard_give_view(shard, shard->view);
 	access_buffer_close(&shard->access);
 	worker_close(&shard->worker);
-	for (i = 0; i < shard->n_pools; i++)
-		free(shard->pools[i]);
-	free(shard->pools);
+	upstream_pools_free(shard);
 	pool_close(&shard->buffers);
 	pool_close(&shard->exchanges);
 	pool_close(&shard->watches);

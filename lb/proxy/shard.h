@@ -9,11 +9,13 @@
 #ifndef PERCH_PROXY_SHARD_H
 #define PERCH_PROXY_SHARD_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/list.h"
+#include "base/memory.h"
 #include "base/pool.h"
 #include "http/message.h"
 #include "net/pipe.h"
@@ -27,7 +29,7 @@ struct upstream_pool;
 
 /* A worker's own of a service in a snapshot. */
 struct view_service {
-	struct timeout_list *connect;
+	alignas(MEMORY_LINE) struct timeout_list *connect;
 	struct timeout_list *queue;
 	struct timeout_list *response;
 	struct timeout_list *response_idle;
@@ -85,8 +87,8 @@ struct shard {
 	struct pipe_pool pipes;
 	struct list clients; /* all client connections */
 	struct list listeners;
-	struct upstream_pool **pools; /* by endpoint id */
-	unsigned n_pools;
+	struct upstream_pool **pools; /* blocks of them: see upstream_pool_find */
+	unsigned n_pool_blocks;
 	int spare_fd; /* given up to accept and refuse when descriptors are out */
 	bool is_draining;
 	_Atomic uint64_t n_swept; /* stamp of the last sweep: see releases */

@@ -78,10 +78,9 @@ build_version(struct snapshot_version *version, struct registry *registry,
 
 	version->registry =
 		registry_version(registry, service, config_version->name);
+	version->release = version->registry->release;
 	version->name = slice_from_string(version->registry->name);
 	version->n_endpoints = config_version->n_endpoints;
-	version->endpoints = memory_zalloc_array(
-		version->n_endpoints, sizeof(*version->endpoints));
 	for (i = 0; i < version->n_endpoints; i++) {
 		from = &config_version->endpoints[i];
 		to = &version->endpoints[i];
@@ -89,6 +88,7 @@ build_version(struct snapshot_version *version, struct registry *registry,
 			from->name, from->host, from->port);
 		to->address = to->registry->address;
 		to->weight = from->weight;
+		to->id = to->registry->id;
 		version->total_weight += from->weight;
 	}
 	if (config->balance.affinity == CONFIG_TRUE)
@@ -116,6 +116,30 @@ snapshot_find_plan(const struct snapshot *snapshot, const char *name)
 	return NULL;
 }
 
+/* Versions and endpoints in one piece: what a request reads of them lies
+ * together. */
+static void
+build_versions(struct snapshot_service *service,
+	const struct config_service *config, struct registry *registry)
+{
+	struct snapshot_endpoint *endpoints;
+	size_t size = config->n_versions * sizeof(*service->versions);
+	size_t i;
+
+	for (i = 0; i < config->n_versions; i++)
+		size += config->versions[i].n_endpoints * sizeof(*endpoints);
+	service->n_versions = config->n_versions;
+	service->versions = memory_zalloc_lines(size);
+	endpoints = (struct snapshot_endpoint *)(void *)(service->versions +
+							 config->n_versions);
+	for (i = 0; i < config->n_versions; i++) {
+		service->versions[i].endpoints = endpoints;
+		build_version(&service->versions[i], registry,
+			service->registry, config, &config->versions[i]);
+		endpoints += service->versions[i].n_endpoints;
+	}
+}
+
 static void
 build_service(struct snapshot *snapshot, struct snapshot_service *service,
 	const struct config_service *config, struct registry *registry)
@@ -124,15 +148,12 @@ build_service(struct snapshot *snapshot, struct snapshot_service *service,
 	size_t j;
 
 	service->registry = registry_service(registry, config->name);
+	service->unit = registry_unit_of(service->registry);
 	service->config = config;
 	service->plan = snapshot_find_plan(snapshot, config->plan);
+	service->settings = settings_share(&snapshot->settings, config);
 	service->name = slice_from_string(service->registry->name);
-	service->n_versions = config->n_versions;
-	service->versions = memory_zalloc_array(
-		config->n_versions, sizeof(*service->versions));
-	for (i = 0; i < config->n_versions; i++)
-		build_version(&service->versions[i], registry,
-			service->registry, config, &config->versions[i]);
+	build_versions(service, config, registry);
 	for (i = 0; i < config->match.n_hosts; i++)
 		for (j = 0; j < config->match.n_paths; j++)
 			route_add(&snapshot->routes,
@@ -207,7 +228,7 @@ name_cookies(struct snapshot *snapshot)
 		n_any = 2;
 	for (i = 0; i < snapshot->n_services; i++) {
 		service = &snapshot->services[i];
-		plain = slice_from_string(service->config->sticky.cookie);
+		plain = slice_from_string(service->settings->sticky.cookie);
 		suffixed = suffix_name(plain, service->name);
 		if (shares_host(service->config, &counts, n_any)) {
 			service->cookie_name = suffixed;
@@ -249,9 +270,10 @@ snapshot_build(struct config *config, struct registry *registry,
 	snapshot->config = config;
 	snapshot->access_log = access_log;
 	snapshot->n_services = config->n_services;
-	snapshot->services = memory_zalloc_array(
-		config->n_services, sizeof(*snapshot->services));
+	snapshot->services = memory_zalloc_lines(
+		config->n_services * sizeof(*snapshot->services));
 	route_init(&snapshot->routes);
+	settings_set_init(&snapshot->settings);
 	table_init(&snapshot->by_name);
 	for (i = 0; i < config->n_services; i++) {
 		snapshot->services[i].index = (unsigned)i;
@@ -260,7 +282,6 @@ snapshot_build(struct config *config, struct registry *registry,
 		table_set(&snapshot->by_name, snapshot->services[i].name,
 			&snapshot->services[i]);
 	}
-	route_finish(&snapshot->routes);
 	name_cookies(snapshot);
 	for (i = 0; i < config->n_services; i++)
 		join_group(snapshot, &snapshot->services[i]);
@@ -279,7 +300,6 @@ snapshot_free(struct snapshot *snapshot)
 		service = &snapshot->services[i];
 		for (j = 0; j < service->n_versions; j++) {
 			version = &service->versions[j];
-			free(version->endpoints);
 			free(version->maglev);
 			free(version->sequence);
 			free(version->hashes);
@@ -290,6 +310,7 @@ snapshot_free(struct snapshot *snapshot)
 	}
 	free(snapshot->services);
 	route_free(&snapshot->routes);
+	settings_set_free(&snapshot->settings);
 	table_free(&snapshot->by_name);
 	config_free(snapshot->config);
 	free(snapshot);

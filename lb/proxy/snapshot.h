@@ -9,17 +9,21 @@
 #ifndef PERCH_PROXY_SNAPSHOT_H
 #define PERCH_PROXY_SNAPSHOT_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/memory.h"
 #include "config/config.h"
 #include "proxy/registry.h"
 #include "proxy/route.h"
+#include "proxy/settings.h"
 
 struct snapshot_endpoint {
 	struct registry_endpoint *registry;
 	struct address address; /* AF_UNSPEC: not resolved when it was built */
 	unsigned weight;
+	unsigned id; /* the registry's */
 };
 
 /* An endpoint by the hash that a cookie names it by. */
@@ -29,28 +33,33 @@ struct snapshot_hash {
 };
 
 struct snapshot_version {
-	struct registry_version *registry;
+	alignas(MEMORY_LINE) struct registry_version *registry;
+	const struct release_version *release; /* the registry's */
 	struct slice name;
 	struct snapshot_endpoint *endpoints;
 	size_t n_endpoints;
+	uint64_t total_weight;
+	struct snapshot_hash *hashes; /* sorted; NULL without affinity */
+
 	uint32_t *maglev;   /* MAGLEV_SIZE, or NULL: another policy, or one endpoint */
 	uint32_t *sequence; /* round robin's, or NULL */
 	size_t n_sequence;
-	struct snapshot_hash *hashes; /* sorted; NULL without affinity */
-	uint64_t total_weight;
 };
 
 struct snapshot_service {
-	struct registry_service *registry;
-	const struct config_service *config;
-	const struct config_plan *plan; /* its releases go by */
-	unsigned index; /* in snapshot.services */
+	alignas(MEMORY_LINE) struct registry_service *registry;
+	const struct registry_unit *unit; /* at first, to be asked for early */
+	const struct settings *settings; /* what requests need of the config */
+	struct snapshot_version *versions; /* all their endpoints behind them */
+	size_t n_versions;
 	struct slice name;
+	unsigned index; /* in snapshot.services */
+
 	struct slice cookie_name;
 	struct slice former_cookie_name; /* if it shared its host, or didn't */
 	const char *suffixed_name;       /* owned: one of the two */
-	struct snapshot_version *versions;
-	size_t n_versions;
+	const struct config_service *config;
+	const struct config_plan *plan; /* its releases go by */
 	/* All of its group, itself among them, in the config's order; or none. */
 	const struct snapshot_service **mates;
 	size_t n_mates;
@@ -61,6 +70,7 @@ struct access_log;
 
 struct snapshot {
 	struct config *config; /* owned */
+	struct settings_set settings; /* the services' */
 	struct snapshot_service *services;
 	size_t n_services;
 	struct table by_name; /* services */

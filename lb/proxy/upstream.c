@@ -259,7 +259,8 @@ take_idle(struct upstream_pool *pool)
 enum upstream_checkout
 upstream_checkout(struct exchange *exchange, enum upstream_wish wish)
 {
-	const struct config_limits *limits = &exchange->service->config->limits;
+	const struct config_limits *limits =
+		&exchange->service->settings->limits;
 	struct upstream_pool *pool = upstream_pool(exchange->shard,
 		exchange->target, &exchange->endpoint->address);
 	struct upstream *upstream = NULL;

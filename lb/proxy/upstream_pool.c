@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/prefetch.h"
 #include "proxy/upstream.h"
 
 /* How long an endpoint that refuses connections is left out: doubled with
@@ -12,47 +13,118 @@
 #define LEFT_OUT_MIN_NS (1 * CLOCK_NS_PER_S)
 #define LEFT_OUT_MAX_NS (30 * CLOCK_NS_PER_S)
 
-static bool
-grow_pools(struct shard *shard, unsigned id)
-{
-	unsigned n = shard->n_pools > 0 ? shard->n_pools : 16;
-	struct upstream_pool **grown;
+/* --- blocks ----------------------------------------------------------------- */
 
-	while (n <= id)
-		n *= 2;
-	grown = realloc(shard->pools, n * sizeof(struct upstream_pool *));
+#define BLOCK 64u /* pools */
+
+static bool
+grow_blocks(struct shard *shard, unsigned n)
+{
+	struct upstream_pool **grown =
+		realloc(shard->pools, n * sizeof(struct upstream_pool *));
+
 	if (grown == NULL)
 		return false;
-	memset(grown + shard->n_pools, 0,
-		(n - shard->n_pools) * sizeof(struct upstream_pool *));
+	while (shard->n_pool_blocks < n)
+		grown[shard->n_pool_blocks++] = NULL;
 	shard->pools = grown;
-	shard->n_pools = n;
 	return true;
+}
+
+/* Where the pool is or will be; NULL if memory is out. */
+static struct upstream_pool *
+make_place(struct shard *shard, unsigned id)
+{
+	struct upstream_pool **block;
+
+	if (id / BLOCK >= shard->n_pool_blocks &&
+		!grow_blocks(shard, id / BLOCK + 1))
+		return NULL;
+	block = &shard->pools[id / BLOCK];
+	if (*block == NULL) {
+		*block = aligned_alloc(MEMORY_LINE, BLOCK * sizeof(**block));
+		if (*block == NULL)
+			return NULL;
+		memset(*block, 0, BLOCK * sizeof(**block));
+	}
+	return *block + id % BLOCK;
+}
+
+struct upstream_pool *
+upstream_pool_place(const struct shard *shard, unsigned id)
+{
+	if (id / BLOCK >= shard->n_pool_blocks ||
+		shard->pools[id / BLOCK] == NULL)
+		return NULL;
+	return shard->pools[id / BLOCK] + id % BLOCK;
+}
+
+struct upstream_pool *
+upstream_pool_find(const struct shard *shard, unsigned id)
+{
+	struct upstream_pool *pool = upstream_pool_place(shard, id);
+
+	return pool != NULL && pool->is_made ? pool : NULL;
+}
+
+/* The connection that will most likely be taken. */
+static void
+prefetch_idle(const struct upstream_pool *pool)
+{
+	if (!list_is_empty(&pool->idle))
+		prefetch_object(
+			list_entry(pool->idle.next, struct upstream, node),
+			sizeof(struct upstream));
 }
 
 struct upstream_pool *
 upstream_pool(struct shard *shard, struct registry_endpoint *endpoint,
 	const struct address *address)
 {
-	unsigned id = endpoint->id;
-	struct upstream_pool *pool;
+	struct upstream_pool *pool = upstream_pool_find(shard, endpoint->id);
 
-	if (id < shard->n_pools && shard->pools[id] != NULL)
-		return shard->pools[id];
-	if (id >= shard->n_pools && !grow_pools(shard, id))
-		return NULL;
-	pool = calloc(1, sizeof(*pool));
+	if (pool != NULL) {
+		prefetch_idle(pool);
+		return pool;
+	}
+	pool = make_place(shard, endpoint->id);
 	if (pool == NULL)
 		return NULL;
+	pool->is_made = true;
 	pool->shard = shard;
 	pool->endpoint = endpoint;
 	pool->address = *address;
 	list_init(&pool->idle);
 	list_init(&pool->busy);
 	list_init(&pool->queue);
-	shard->pools[id] = pool;
 	return pool;
 }
+
+void
+upstream_pools_each(
+	struct shard *shard, void (*each)(struct upstream_pool *pool))
+{
+	struct upstream_pool *pool;
+	unsigned id;
+
+	for (id = 0; id < shard->n_pool_blocks * BLOCK; id++) {
+		pool = upstream_pool_find(shard, id);
+		if (pool != NULL)
+			each(pool);
+	}
+}
+
+void
+upstream_pools_free(struct shard *shard)
+{
+	unsigned i;
+
+	for (i = 0; i < shard->n_pool_blocks; i++)
+		free(shard->pools[i]);
+	free(shard->pools);
+}
+
+/* --- counts ----------------------------------------------------------------- */
 
 struct meter *
 upstream_pool_meter(const struct upstream_pool *pool)
@@ -148,7 +220,8 @@ upstream_queue_expired(struct timeout *timeout)
 static void
 serve_queue(struct worker_deferred *deferred)
 {
-	struct upstream_pool *pool = (struct upstream_pool *)(void *)deferred;
+	struct upstream_pool *pool =
+		list_entry(deferred, struct upstream_pool, deferred);
 	struct exchange *exchange;
 
 	pool->is_serving_queue = false;

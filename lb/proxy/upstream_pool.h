@@ -3,7 +3,8 @@
  *
  * Idle ones are reused last in, first out. An endpoint has at most so many
  * connections from a worker; requests beyond wait in its queue. Owned by the
- * shard, made at need, kept until its end.
+ * shard, made at need, kept until its end. They stand in blocks, so that where
+ * one is follows from the endpoint's id alone.
  */
 #ifndef PERCH_PROXY_UPSTREAM_POOL_H
 #define PERCH_PROXY_UPSTREAM_POOL_H
@@ -12,25 +13,39 @@
 #include "proxy/shard.h"
 
 struct upstream_pool {
-	struct worker_deferred deferred; /* serves the queue */
-	struct shard *shard;
-	struct registry_endpoint *endpoint;
-	struct address address;
-	struct list idle;  /* most recently used first */
+	alignas(MEMORY_LINE) struct list idle; /* most recently used first */
 	struct list busy;  /* connecting ones too */
 	struct list queue; /* exchanges */
 	uint32_t n_open;
 	uint32_t n_idle;
 	uint32_t n_queued;
+	bool is_made;
+	bool is_serving_queue;
+
+	struct shard *shard;
+	struct registry_endpoint *endpoint;
+	struct address address;
 	uint32_t max_idle; /* of the latest exchange's config */
 	uint32_t max_open; /* the same */
-	bool is_serving_queue;
+	struct worker_deferred deferred; /* serves the queue */
 };
 
 /* The shard's pool for an endpoint, made with this address at need; NULL if
  * memory is out. */
 struct upstream_pool *upstream_pool(struct shard *shard,
 	struct registry_endpoint *endpoint, const struct address *address);
+
+/* Where that of the endpoint with this id is, if it was made; may be NULL. */
+struct upstream_pool *upstream_pool_place(
+	const struct shard *shard, unsigned id);
+/* NULL if there is none for the endpoint with this id. */
+struct upstream_pool *upstream_pool_find(const struct shard *shard, unsigned id);
+
+/* Calls back with each pool that was made. */
+void upstream_pools_each(
+	struct shard *shard, void (*each)(struct upstream_pool *pool));
+/* When no connection is left. */
+void upstream_pools_free(struct shard *shard);
 
 /* This worker's meter of the endpoint. */
 struct meter *upstream_pool_meter(const struct upstream_pool *pool);

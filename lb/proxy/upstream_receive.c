@@ -122,7 +122,8 @@ receive_head(struct upstream *upstream)
 {
 	struct shard *shard = upstream->pool->shard;
 	struct exchange *exchange = upstream->exchange;
-	const struct config_limits *config = &exchange->service->config->limits;
+	const struct config_limits *config =
+		&exchange->service->settings->limits;
 	struct h1_limits limits = {
 		.head = (uint32_t)config->head,
 		.target = 0,

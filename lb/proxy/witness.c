@@ -64,7 +64,7 @@ find_by_caller(const struct exchange *exchange,
 	if (!exchange->is_trusted)
 		return false;
 	value = message_find_name(&exchange->request,
-		slice_from_string(member->config->sticky.header));
+		slice_from_string(member->settings->sticky.header));
 	return value.ptr != NULL &&
 	       sticky_parse_caller(value, member->name, version, cell);
 }
@@ -91,7 +91,7 @@ static bool
 find_by_key(const struct exchange *exchange,
 	const struct snapshot_service *member, uint32_t *cell)
 {
-	const struct config_sticky *sticky = &member->config->sticky;
+	const struct config_sticky *sticky = &member->settings->sticky;
 	uint64_t hash;
 
 	for (size_t i = 0; i < sticky->n_key; i++)
@@ -235,7 +235,7 @@ witness_sent(struct exchange *exchange)
 		return;
 	exchange->has_sent = true;
 	if (registry_endpoint_is_warming_up(exchange->target,
-		    exchange->service->config->warmup_ns,
+		    exchange->service->settings->warmup_ns,
 		    exchange->shard->now_ns)) {
 		crowd_skip_sample(crowd_at(unit), &exchange->ticket);
 		return;

@@ -15,8 +15,8 @@
 #define HISTOGRAM_BUCKETS 384 /* histogram.c asserts that it is enough */
 
 struct histogram {
-	_Atomic uint64_t counts[HISTOGRAM_BUCKETS];
 	_Atomic uint64_t sum_ns;
+	_Atomic uint64_t counts[HISTOGRAM_BUCKETS];
 };
 
 /* A reader's copy or sum. */

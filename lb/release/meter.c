@@ -31,9 +31,12 @@ load(const _Atomic uint64_t *counter)
 void
 meter_sum(const struct meter *meter, struct meter_counts *out)
 {
-	out->requests += load(&meter->requests);
-	for (unsigned i = 0; i < 6; i++)
-		out->responses[i] += load(&meter->responses[i]);
+	for (unsigned i = 0; i < 6; i++) {
+		uint64_t n = load(&meter->responses[i]);
+
+		out->responses[i] += n;
+		out->requests += n;
+	}
 	for (unsigned i = 0; i < METER_ERROR_COUNT; i++)
 		out->errors[i] += load(&meter->errors[i]);
 	out->bytes_in += load(&meter->bytes_in);
@@ -46,39 +49,13 @@ meter_sum(const struct meter *meter, struct meter_counts *out)
 	out->connects += load(&meter->connects);
 	out->in_flight +=
 		atomic_load_explicit(&meter->in_flight, memory_order_relaxed);
-	histogram_add(&meter->first_byte, &out->first_byte);
-	histogram_add(&meter->total, &out->total);
-}
-
-static void
-add_histogram(
-	const struct histogram_counts *counts, struct histogram_counts *out)
-{
-	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++)
-		out->counts[i] += counts->counts[i];
-	out->sum_ns += counts->sum_ns;
-	out->n += counts->n;
 }
 
 void
-meter_counts_add(const struct meter_counts *counts, struct meter_counts *out)
+meter_times_sum(const struct meter_times *times, struct meter_counts *out)
 {
-	out->requests += counts->requests;
-	for (unsigned i = 0; i < 6; i++)
-		out->responses[i] += counts->responses[i];
-	for (unsigned i = 0; i < METER_ERROR_COUNT; i++)
-		out->errors[i] += counts->errors[i];
-	out->bytes_in += counts->bytes_in;
-	out->bytes_out += counts->bytes_out;
-	out->retries += counts->retries;
-	out->rescues += counts->rescues;
-	out->rescued += counts->rescued;
-	out->shields += counts->shields;
-	out->shielded += counts->shielded;
-	out->connects += counts->connects;
-	out->in_flight += counts->in_flight;
-	add_histogram(&counts->first_byte, &out->first_byte);
-	add_histogram(&counts->total, &out->total);
+	histogram_add(&times->first_byte, &out->first_byte);
+	histogram_add(&times->total, &out->total);
 }
 
 uint64_t

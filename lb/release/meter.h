@@ -3,15 +3,18 @@
  *
  * One meter for each worker and endpoint, one for each worker and version for
  * what found no endpoint, one for each worker and service for what found no
- * version. A worker writes its own with relaxed stores (no lock, no
- * read-modify-write instruction); anyone may read and add up.
+ * version; and how long it took, for each worker and version. A worker writes
+ * its own with relaxed stores (no lock, no read-modify-write instruction);
+ * anyone may read and add up.
  */
 #ifndef PERCH_RELEASE_METER_H
 #define PERCH_RELEASE_METER_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/memory.h"
 #include "release/histogram.h"
 
 /* What went wrong; names in metrics and logs by meter_error_name(). */
@@ -32,27 +35,34 @@ enum meter_error {
 const char *meter_error_name(enum meter_error error);
 
 struct meter {
-	_Atomic uint64_t requests;     /* ended ones */
-	/* By the class that the client was sent: [2] is 2xx, [0] none was sent.
-	 * Each ended request counts once; perch's own 502, 503 and 504 are 5xx. */
-	_Atomic uint64_t responses[6];
-	_Atomic uint64_t errors[METER_ERROR_COUNT];
-	_Atomic uint64_t bytes_in;     /* request body, from clients */
+	/* The first line is all that most requests touch. */
+
+	/* Ended requests by the class that the client was sent: [2] is 2xx, [0]
+	 * none was sent. Each counts once; perch's own 502, 503 and 504 are
+	 * 5xx. */
+	alignas(MEMORY_LINE) _Atomic uint64_t responses[6];
+	_Atomic int64_t in_flight;
 	_Atomic uint64_t bytes_out;    /* response body, to clients */
+
+	_Atomic uint64_t bytes_in;     /* request body, from clients */
 	_Atomic uint64_t retries;      /* asked again on another connection */
 	_Atomic uint64_t connects;     /* upstream connections opened */
 	_Atomic uint64_t rescues;      /* what it lacked, asked of another version */
 	_Atomic uint64_t rescued;      /* of these: the other one had it */
 	_Atomic uint64_t shields;      /* what it failed, asked of stable */
 	_Atomic uint64_t shielded;     /* of these: stable answered well */
-	_Atomic int64_t in_flight;
-	struct histogram first_byte;   /* request sent to response head */
-	struct histogram total;        /* request head read to response sent */
+	_Atomic uint64_t errors[METER_ERROR_COUNT];
 };
 
-/* A reader's sum over meters. */
+/* How long a version's requests took. */
+struct meter_times {
+	struct histogram first_byte; /* request sent to response head */
+	struct histogram total;      /* request head read to response sent */
+};
+
+/* A reader's sum over meters and times. */
 struct meter_counts {
-	uint64_t requests;
+	uint64_t requests; /* ended ones: all responses */
 	uint64_t responses[6];
 	uint64_t errors[METER_ERROR_COUNT];
 	uint64_t bytes_in;
@@ -85,11 +95,10 @@ meter_add_signed(_Atomic int64_t *counter, int64_t n)
 		memory_order_relaxed);
 }
 
-/* Adds a meter to a sum. */
+/* Each adds to a sum. */
 void meter_sum(const struct meter *meter, struct meter_counts *out);
-/* Adds a sum to a sum. */
-void meter_counts_add(
-	const struct meter_counts *counts, struct meter_counts *out);
+void meter_times_sum(
+	const struct meter_times *times, struct meter_counts *out);
 /* Requests that ended badly for the version: truncated bodies, answers of class
  * 5xx, which connect failures, resets and timeouts end in too (so these are not
  * added once more), and those of which the client was spared it. */

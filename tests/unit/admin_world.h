@@ -22,6 +22,7 @@ struct world {
 	struct snapshot_endpoint endpoints[3];
 	struct snapshot_version versions[2];
 	struct config_service config;
+	struct settings settings;
 	struct snapshot_service service;
 	struct snapshot snapshot;
 	struct releases releases; /* without a journal */
@@ -60,17 +61,20 @@ world_init(struct world *world)
 	world->endpoints[1] = world_endpoint(world->b);
 	world->endpoints[2] = world_endpoint(world->c);
 	world->versions[0] = (struct snapshot_version){.registry = world->v1,
+		.release = world->v1->release,
 		.name = SLICE("v1"),
 		.endpoints = world->endpoints,
 		.n_endpoints = 2};
 	world->versions[1] = (struct snapshot_version){.registry = world->v2,
+		.release = world->v2->release,
 		.name = SLICE("v2"),
 		.endpoints = world->endpoints + 2,
 		.n_endpoints = 1};
-	world->config.name = shop->name;
+	world->config.name = shop->release.service;
 	world->service = (struct snapshot_service){.registry = shop,
 		.config = &world->config,
 		.plan = config_default_plan(),
+		.settings = &world->settings,
 		.name = SLICE("shop"),
 		.versions = world->versions,
 		.n_versions = 2};
@@ -131,12 +135,11 @@ static inline void
 world_request(struct registry_endpoint *endpoint, unsigned worker,
 	unsigned response_class, uint64_t duration_ns)
 {
-	struct meter *meter = &endpoint->meters[worker];
+	struct meter_times *times = &endpoint->version->loads[worker].times;
 
-	meter_add(&meter->requests, 1);
-	meter_add(&meter->responses[response_class], 1);
-	histogram_record(&meter->first_byte, duration_ns);
-	histogram_record(&meter->total, duration_ns);
+	meter_add(&endpoint->meters[worker].responses[response_class], 1);
+	histogram_record(&times->first_byte, duration_ns);
+	histogram_record(&times->total, duration_ns);
 }
 
 #endif

@@ -257,6 +257,12 @@ tests_unit_test_route_SOURCES = tests/unit/test_route.c tests/unit/exact.h
 tests_unit_test_route_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_route_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_settings
+tests_unit_test_settings_SOURCES = \
+	tests/unit/test_settings.c tests/unit/config_parse.h
+tests_unit_test_settings_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_settings_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_shield
 tests_unit_test_shield_SOURCES = tests/unit/test_shield.c
 tests_unit_test_shield_CPPFLAGS = $(unit_cppflags)

@@ -24,7 +24,7 @@ set_up(void **state)
 	world_init(&world);
 	memset(&shard, 0, sizeof(shard));
 	memset(&exchange, 0, sizeof(exchange));
-	world.config.sticky.header = header;
+	world.settings.sticky.header = header;
 	world.service.cookie_name = SLICE("perch");
 	world.service.former_cookie_name = SLICE("perch-shop");
 	exchange.shard = &shard;

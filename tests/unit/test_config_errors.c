@@ -331,6 +331,16 @@ test_syntax_errors_have_a_place(void **state)
 		{"a: 1\n---\nb: 1\n",
 			"t.yaml:2:1: a second document (\"---\") in one file"},
 		{"- a\n", "t.yaml:1:1: the file: expected a map, not a list"},
+		{"listeners:\n  - bind: *:80\n",
+			"t.yaml:2:11: a value that begins with * needs "
+			"quotes: \"*:80\""},
+		{"# f\xc3\xbcr\nhosts: [*.example.com, b]\n",
+			"t.yaml:2:9: a value that begins with * needs quotes: "
+			"\"*.example.com\""},
+		{"a: {b: *}\n", "t.yaml:1:8: a value that begins with * needs "
+				"quotes: \"*\""},
+		{"a: &:80", "t.yaml:1:4: a value that begins with & needs "
+			    "quotes: \"&:80\""},
 	};
 	size_t i;
 
@@ -355,7 +365,7 @@ test_yaml_beyond_the_subset_is_refused(void **state)
 		"t.yaml:1:3: a key must be a word, not a list or map");
 	assert_error("user: *a\n" REST,
 		"t.yaml:1:7: aliases (*a) are not supported; write the value "
-		"out");
+		"out, or quote it if it begins with *");
 }
 
 static void

@@ -728,7 +728,7 @@ test_stable_samples_of_ten_seconds_draw_the_lines(void **state)
 static void
 test_crowd_is_kept_until_all_have_let_go(void **state)
 {
-	struct crowd_handle handle = {0};
+	struct crowd_handle handle = {.retired = NULL};
 	struct crowd *first = crowd_new(1, 1, 0);
 	struct crowd *second = crowd_new(2, 1, 0);
 

@@ -123,7 +123,7 @@ test_an_endpoint_that_only_refuses_shows_its_retries(void **state)
 static void
 test_shields_of_a_candidate_are_shown(void **state)
 {
-	meter_add(&world.a->meters[0].requests, 1);
+	meter_add(&world.a->meters[0].responses[2], 1);
 	meter_add(&world.a->meters[0].shields, 3);
 	meter_add(&world.a->meters[1].shields, 2);
 	meter_add(&world.a->meters[1].shielded, 4);
@@ -135,7 +135,7 @@ test_shields_of_a_candidate_are_shown(void **state)
 static void
 test_a_request_without_endpoint_is_shown(void **state)
 {
-	meter_add(&world.v2->meters[1].requests, 1);
+	meter_add(&world.v2->meters[1].responses[5], 1);
 	meter_add(&world.v2->meters[1].errors[METER_ERROR_NO_ENDPOINT], 1);
 	scrape();
 	assert_true(value_of("perch_requests_total{service=\"shop\","

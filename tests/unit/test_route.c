@@ -1,6 +1,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -67,7 +68,6 @@ test_exact_host_goes_before_wildcard_before_any(void **state)
 	add("*", "/", "any");
 	add("*.example.com", "/", "wildcard");
 	add("www.example.com", "/", "exact");
-	route_finish(&table);
 	assert_string_equal(find("www.example.com", "/"), "exact");
 	assert_string_equal(find("api.example.com", "/"), "wildcard");
 	assert_string_equal(find("example.com", "/"), "any");
@@ -81,7 +81,6 @@ test_longest_wildcard_suffix_wins(void **state)
 	add("*.com", "/", "com");
 	add("*.b.example.com", "/", "b");
 	add("*.example.com", "/", "example");
-	route_finish(&table);
 	assert_string_equal(find("a.b.example.com", "/"), "b");
 	assert_string_equal(find("a.a.b.example.com", "/"), "b");
 	assert_string_equal(find("b.example.com", "/"), "example");
@@ -94,7 +93,6 @@ static void
 test_wildcard_needs_a_label_of_its_own(void **state)
 {
 	add("*.example.com", "/", "wildcard");
-	route_finish(&table);
 	assert_string_equal(find("example.com", "/"), "none");
 	assert_string_equal(find(".example.com", "/"), "none");
 	assert_string_equal(find("badexample.com", "/"), "none");
@@ -107,7 +105,6 @@ test_star_in_a_request_is_no_wildcard(void **state)
 {
 	add("*.example.com", "/", "wildcard");
 	add("*", "/any", "any");
-	route_finish(&table);
 	assert_string_equal(find("*", "/"), "none");
 	assert_string_equal(find("*", "/any"), "any");
 }
@@ -119,7 +116,6 @@ test_longest_prefix_wins_on_segment_boundaries(void **state)
 	add("a.example", "/api/v2", "v2");
 	add("a.example", "/api", "api");
 	add("a.example", "/static/", "static");
-	route_finish(&table);
 	assert_string_equal(find("a.example", "/"), "root");
 	assert_string_equal(find("a.example", "/api"), "api");
 	assert_string_equal(find("a.example", "/api/"), "api");
@@ -127,11 +123,28 @@ test_longest_prefix_wins_on_segment_boundaries(void **state)
 	assert_string_equal(find("a.example", "/api/v2"), "v2");
 	assert_string_equal(find("a.example", "/api/v2/x"), "v2");
 	assert_string_equal(find("a.example", "/api/v22"), "api");
+	assert_string_equal(find("a.example", "/ap"), "root");
 	assert_string_equal(find("a.example", "/apix"), "root");
 	assert_string_equal(find("a.example", "/static"), "root");
+	assert_string_equal(find("a.example", "/static/"), "static");
 	assert_string_equal(find("a.example", "/static/x"), "static");
+	assert_string_equal(find("a.example", "/staticx"), "root");
 	assert_string_equal(find("a.example", "/API"), "root");
 	assert_string_equal(find("a.example", "*"), "root");
+}
+
+static void
+test_prefix_and_the_same_with_a_slash_keep_apart(void **state)
+{
+	add("a.example", "/api", "api");
+	add("a.example", "/api/", "below");
+	assert_string_equal(find("a.example", "/api"), "api");
+	assert_string_equal(find("a.example", "/api/"), "below");
+	assert_string_equal(find("a.example", "/api/x"), "below");
+	assert_string_equal(find("a.example", "/apix"), "none");
+	assert_string_equal(find("a.example", "/"), "none");
+	assert_string_equal(find("a.example", ""), "none");
+	assert_string_equal(find("a.example", "*"), "none");
 }
 
 static void
@@ -141,7 +154,6 @@ test_path_that_misses_falls_through_to_a_less_exact_host(void **state)
 	add("*.b.example.com", "/b", "b");
 	add("*.example.com", "/e", "e");
 	add("*", "/any", "any");
-	route_finish(&table);
 	assert_string_equal(find("www.b.example.com", "/exact"), "exact");
 	assert_string_equal(find("www.b.example.com", "/b"), "b");
 	assert_string_equal(find("www.b.example.com", "/e"), "e");
@@ -157,7 +169,6 @@ test_more_exact_host_wins_over_a_longer_prefix(void **state)
 {
 	add("*", "/a/b/c", "any");
 	add("www.example.com", "/a", "exact");
-	route_finish(&table);
 	assert_string_equal(find("www.example.com", "/a/b/c"), "exact");
 }
 
@@ -172,7 +183,6 @@ test_case_port_and_trailing_dot_do_not_matter(void **state)
 
 	add("www.example.com", "/exact", "exact");
 	add("*.example.com", "/wild", "wildcard");
-	route_finish(&table);
 	for (i = 0; i < sizeof(hosts) / sizeof(hosts[0]); i++) {
 		assert_string_equal(find(hosts[i], "/exact"), "exact");
 		assert_string_equal(find(hosts[i], "/wild"), "wildcard");
@@ -185,7 +195,6 @@ test_ipv6_host_is_matched_without_its_port(void **state)
 {
 	add("[2001:db8::1]", "/", "v6");
 	add("192.0.2.1", "/", "v4");
-	route_finish(&table);
 	assert_string_equal(find("[2001:db8::1]", "/"), "v6");
 	assert_string_equal(find("[2001:DB8::1]:8080", "/"), "v6");
 	assert_string_equal(find("[2001:db8::2]", "/"), "none");
@@ -216,7 +225,6 @@ test_longest_name_matches(void **state)
 
 	add("*.example.com", "/wild", "wildcard");
 	add(host, "/exact", "exact");
-	route_finish(&table);
 	assert_string_equal(find(host, "/exact"), "exact");
 	assert_string_equal(find(host, "/wild"), "wildcard");
 	snprintf(text, sizeof(text), "%s.", host);
@@ -237,7 +245,6 @@ test_overlong_host_is_nobodys_but_anys(void **state)
 	add("a.example", "/", "exact");
 	add("*.a.example", "/", "wildcard");
 	add("*", "/any", "any");
-	route_finish(&table);
 	for (len = 250; len < 600; len++) {
 		assert_string_equal(find(long_host(len, ".b"), "/"), "none");
 		assert_string_equal(find(long_host(len, ".b"), "/any"), "any");
@@ -261,7 +268,6 @@ test_any_alone_takes_every_host(void **state)
 {
 	add("*", "/", "any");
 	add("*", "/api", "api");
-	route_finish(&table);
 	assert_string_equal(find("", "/"), "any");
 	assert_string_equal(find("whatever.example", "/api/x"), "api");
 	assert_string_equal(find("[::1]:80", "/x"), "any");
@@ -270,7 +276,6 @@ test_any_alone_takes_every_host(void **state)
 static void
 test_empty_table_finds_nothing(void **state)
 {
-	route_finish(&table);
 	assert_string_equal(find("a.example", "/"), "none");
 	assert_string_equal(find("", "/"), "none");
 }
@@ -291,11 +296,120 @@ test_many_hosts_keep_apart(void **state)
 		route_add(&table, slice_from_string(names[i]), SLICE("/"),
 			&many[i]);
 	}
-	route_finish(&table);
 	for (i = 0; i < 1000; i++) {
 		snprintf(host, sizeof(host), "%sh%zu.example",
 			i % 2 ? "x." : "", i);
 		assert_string_equal(find(host, "/"), names[i]);
+	}
+}
+
+/* And as many lengths as there can be on the way down one path. */
+static void
+test_path_of_slashes_finds_the_longest(void **state)
+{
+	static struct snapshot_service many[500];
+	char path[4096];
+	size_t i;
+
+	for (i = 0; i < sizeof(path); i++)
+		path[i] = "/a"[i % 2];
+	for (i = 0; i < 500; i++)
+		route_add(&table, SLICE("*"), (struct slice){path, 2 * i + 2},
+			&many[i]);
+	for (i = 2; i < sizeof(path); i++)
+		assert_ptr_equal(
+			route_find(&table, SLICE("x"), (struct slice){path, i}),
+			&many[i / 2 - 1 < 500 ? i / 2 - 1 : 499]);
+}
+
+/* --- against a simple scan ---------------------------------------------------- */
+
+#define SCAN_PREFIXES 24
+#define SCAN_LEN 9
+
+static struct snapshot_service scan_services[SCAN_PREFIXES];
+static char scan_prefixes[SCAN_PREFIXES][SCAN_LEN + 1];
+
+/* The rule of route.h, word for word. */
+static bool
+scan_matches(const char *path, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	if (strcmp(prefix, "/") == 0)
+		return true;
+	if (strncmp(path, prefix, len) != 0)
+		return false;
+	return prefix[len - 1] == '/' || path[len] == '\0' || path[len] == '/';
+}
+
+static const struct snapshot_service *
+scan(const char *path, size_t n)
+{
+	const struct snapshot_service *best = NULL;
+	size_t best_len = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		size_t len = strlen(scan_prefixes[i]);
+
+		if (len < best_len || !scan_matches(path, scan_prefixes[i]))
+			continue;
+		best = &scan_services[i];
+		best_len = len;
+	}
+	return best;
+}
+
+/* Of few letters, so that much coincides. */
+static size_t
+random_path(uint32_t *random, char *out, size_t max)
+{
+	size_t len;
+	size_t i;
+
+	*random = *random * 1664525 + 1013904223;
+	len = 1 + (*random >> 16) % max;
+	out[0] = '/';
+	for (i = 1; i < len; i++) {
+		*random = *random * 1664525 + 1013904223;
+		out[i] = "/ab/a"[(*random >> 16) % 5];
+	}
+	out[len] = '\0';
+	return len;
+}
+
+static void
+test_finds_what_a_simple_scan_finds(void **state)
+{
+	char path[2 * SCAN_LEN + 1];
+	uint32_t random = 1;
+	unsigned round;
+	size_t n;
+	size_t i;
+
+	for (round = 0; round < 500; round++) {
+		n = 1 + round % SCAN_PREFIXES;
+		for (i = 0; i < n; i++) {
+			random_path(&random, scan_prefixes[i], SCAN_LEN);
+			route_add(&table, SLICE("a.example"),
+				slice_from_string(scan_prefixes[i]),
+				&scan_services[i]);
+		}
+		for (i = 0; i < 200; i++) {
+			size_t len = random_path(&random, path, 2 * SCAN_LEN);
+			char *copy = exact_copy(path, len);
+
+			assert_ptr_equal(route_find(&table, SLICE("a.example"),
+						 (struct slice){copy, len}),
+				scan(path, n));
+			free(copy);
+		}
+		assert_ptr_equal(
+			route_find(&table, SLICE("a.example"), SLICE("*")),
+			scan("*", n));
+		route_free(&table);
+		route_init(&table);
 	}
 }
 
@@ -310,6 +424,7 @@ main(void)
 		TEST(test_wildcard_needs_a_label_of_its_own),
 		TEST(test_star_in_a_request_is_no_wildcard),
 		TEST(test_longest_prefix_wins_on_segment_boundaries),
+		TEST(test_prefix_and_the_same_with_a_slash_keep_apart),
 		TEST(test_path_that_misses_falls_through_to_a_less_exact_host),
 		TEST(test_more_exact_host_wins_over_a_longer_prefix),
 		TEST(test_case_port_and_trailing_dot_do_not_matter),
@@ -319,6 +434,8 @@ main(void)
 		TEST(test_any_alone_takes_every_host),
 		TEST(test_empty_table_finds_nothing),
 		TEST(test_many_hosts_keep_apart),
+		TEST(test_path_of_slashes_finds_the_longest),
+		TEST(test_finds_what_a_simple_scan_finds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

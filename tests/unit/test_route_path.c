@@ -194,46 +194,6 @@ test_normal_form_is_a_fixed_point(void **state)
 	}
 }
 
-static bool
-matches(const char *path, const char *prefix)
-{
-	return path_prefix_matches(
-		slice_from_string(path), slice_from_string(prefix));
-}
-
-static void
-test_prefix_ends_at_a_segment(void **state)
-{
-	(void)state;
-	assert_true(matches("/api", "/api"));
-	assert_true(matches("/api/", "/api"));
-	assert_true(matches("/api/x", "/api"));
-	assert_false(matches("/apix", "/api"));
-	assert_false(matches("/ap", "/api"));
-	assert_false(matches("/API", "/api"));
-	assert_false(matches("/", "/api"));
-}
-
-static void
-test_prefix_with_slash_takes_what_is_below(void **state)
-{
-	(void)state;
-	assert_true(matches("/api/", "/api/"));
-	assert_true(matches("/api/x", "/api/"));
-	assert_false(matches("/api", "/api/"));
-	assert_false(matches("/apix", "/api/"));
-}
-
-static void
-test_root_takes_all(void **state)
-{
-	(void)state;
-	assert_true(matches("/", "/"));
-	assert_true(matches("/x", "/"));
-	assert_true(matches("/x/y", "/"));
-	assert_true(matches("*", "/"));
-}
-
 int
 main(void)
 {
@@ -250,9 +210,6 @@ main(void)
 		cmocka_unit_test(test_climbing_above_the_root_is_refused),
 		cmocka_unit_test(test_other_forms_are_refused),
 		cmocka_unit_test(test_normal_form_is_a_fixed_point),
-		cmocka_unit_test(test_prefix_ends_at_a_segment),
-		cmocka_unit_test(test_prefix_with_slash_takes_what_is_below),
-		cmocka_unit_test(test_root_takes_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,28 @@ test_traffic_that_begins_late_is_seen_whole(void **state)
 }
 
 static void
+test_window_is_right_after_a_rest(void **state)
+{
+	struct stats_endpoint now = {.requests = 7, .failures = 0};
+	uint64_t s;
+
+	requests(world.a, 3, 2, S);
+	for (s = 105; s <= 130; s += 5)
+		sample(s * S);
+	assert_int_equal(window_of(world.v1).requests, 0);
+	requests(world.a, 4, 2, S);
+	assert_int_equal(window_of(world.v1).requests, 4);
+	assert_int_equal(
+		stats_endpoint_window(stats, world.a, now).requests, 4);
+	sample(135 * S);
+	assert_int_equal(window_of(world.v1).requests, 4);
+	sample(140 * S);
+	assert_int_equal(window_of(world.v1).requests, 0);
+	assert_int_equal(
+		stats_endpoint_window(stats, world.a, now).requests, 0);
+}
+
+static void
 test_quantiles_are_those_of_the_window(void **state)
 {
 	struct meter_counts window;
@@ -247,6 +269,7 @@ main(void)
 		TEST(test_window_starts_with_perch),
 		TEST(test_what_is_older_than_two_samples_is_forgotten),
 		TEST(test_traffic_that_begins_late_is_seen_whole),
+		TEST(test_window_is_right_after_a_rest),
 		TEST(test_quantiles_are_those_of_the_window),
 		TEST(test_endpoints_have_windows_of_their_own),
 		TEST(test_shown_rates_and_shares_are_of_the_window),

@@ -168,6 +168,15 @@ calloc(size_t n, size_t size)
 }
 
 void *
+aligned_alloc(size_t alignment, size_t size)
+{
+	REAL(aligned_alloc)
+	if (real == NULL)
+		abort();
+	return must_fail(CALL_MEMORY, -1) ? NULL : real(alignment, size);
+}
+
+void *
 realloc(void *old, size_t size)
 {
 	REAL(realloc)

@@ -331,6 +331,20 @@ def test_a_groups_release_survives_a_kill(web):
     assert release["candidates"] == {"entry": "e2", "page": "p7"}
 
 
+def test_a_service_that_left_its_group_keeps_its_version(web):
+    """While perch was down: what the group's state tells of it counts."""
+    web.admin.word("shop", "release", versions={"entry": "e2", "page": "p7"})
+    accepted(web, "promote", "shop")
+    web.reload()  # writes down how the group stands by now
+    web.stop()
+    del web.config["services"]["page"]["group"]
+    web.write_config()
+    web.start()
+    assert page_of(web, "page.test") == "p7"
+    assert release_of(web, "page")["unit"] == "page"
+    assert page_of(web, "entry.test") == "e2"
+
+
 def test_history_shows_who_and_why(web):
     start_web(web, who="ann", why="build 7")
     accepted(web, "share", share=50, who="ben")

@@ -7,6 +7,7 @@ import pytest
 
 from perchtest import LEAST_SHARE, RawClient
 from perchtest.browser import Browser
+from perchtest.wait import wait_for
 
 CLIENTS = 60
 
@@ -81,6 +82,25 @@ def test_promotion_survives(web, how):
     # And the old version still drains.
     with RawClient(web.port) as client:
         assert Browser(client, jar=old.jar).asset().body == b"v1"
+
+
+def test_draining_ends_after_a_restart(web):
+    web.config["services"]["web"]["drain"] = "3s"
+    web.write_config()
+    web.reload()
+    web.admin.release("web", "v2", 50)
+    web.admin.promote("web")
+    web.stop()
+    web.start()
+
+    def standing():
+        versions = web.admin.service("web")["versions"]
+        return next(one["standing"] for one in versions
+                    if one["name"] == "v1")
+
+    assert standing() == "draining"
+    wait_for("the old version to have drained",
+             lambda: standing() == "assets_only")
 
 
 def test_rollback_survives(web):

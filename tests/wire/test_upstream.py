@@ -380,3 +380,24 @@ def test_two_workers_serve(start, backends):
     for _ in range(40):
         with RawClient(perch.port) as client:
             assert client.request().body == b"one"
+
+
+def test_many_endpoints_keep_their_connections(start, backends):
+    """More than stand in one block of pools; asked in an order of their
+    own."""
+    names = ["s%d" % i for i in range(150)]
+    backend = backends("web")
+    perch = start({name: {"match": {"hosts": [name + ".test"]},
+                          "versions": {"v1": backend}} for name in names})
+    with RawClient(perch.port) as client:
+        for i in range(2 * len(names)):
+            host = names[i * 7 % len(names)] + ".test"
+            assert client.request(host=host).body == b"web"
+    perch.admin.wait_metric("perch_requests_total", 2 * len(names))
+    metrics = perch.admin.metrics()
+    for name in names:
+        labels = {"service": name, "version": "v1"}
+        assert metrics.sum("perch_requests_total", **labels) == 2
+        assert metrics.sum("perch_upstream_connects_total", **labels) == 1
+    assert metrics.sum("perch_upstream_connections", state="idle") == \
+        len(names)
