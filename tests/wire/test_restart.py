@@ -84,14 +84,16 @@ def test_promotion_survives(web, how):
         assert Browser(client, jar=old.jar).asset().body == b"v1"
 
 
-def test_draining_ends_after_a_restart(web):
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_draining_ends_after_a_restart_and_without(web, is_restarted):
     web.config["services"]["web"]["drain"] = "3s"
     web.write_config()
     web.reload()
     web.admin.release("web", "v2", 50)
     web.admin.promote("web")
-    web.stop()
-    web.start()
+    if is_restarted:
+        web.stop()
+        web.start()
 
     def standing():
         versions = web.admin.service("web")["versions"]
