@@ -242,22 +242,38 @@ name_cookies(struct snapshot *snapshot)
 	table_free(&counts);
 }
 
+/* The first service of each group has the list of its mates, the others the
+ * same. */
 static void
-join_group(struct snapshot *snapshot, struct snapshot_service *service)
+join_groups(struct snapshot *snapshot)
 {
-	const struct snapshot_service *other;
+	struct snapshot_service *service, *first;
+	struct slice group;
+	struct table firsts;
 
-	if (service->config->group == NULL)
-		return;
-	service->mates = memory_zalloc_array(
-		snapshot->n_services, sizeof(struct snapshot_service *));
+	table_init(&firsts);
 	for (size_t i = 0; i < snapshot->n_services; i++) {
-		other = &snapshot->services[i];
-		if (other->config->group != NULL &&
-			strcmp(other->config->group, service->config->group) ==
-				0)
-			service->mates[service->n_mates++] = other;
+		service = &snapshot->services[i];
+		if (service->config->group == NULL)
+			continue;
+		group = slice_from_string(service->config->group);
+		first = table_find(&firsts, group);
+		if (first == NULL)
+			table_set(&firsts, group, first = service);
+		first->mates = memory_realloc_array(first->mates,
+			first->n_mates + 1, sizeof(*first->mates));
+		first->mates[first->n_mates++] = service;
 	}
+	for (size_t i = 0; i < snapshot->n_services; i++) {
+		service = &snapshot->services[i];
+		if (service->config->group == NULL)
+			continue;
+		first = table_find(
+			&firsts, slice_from_string(service->config->group));
+		service->mates = first->mates;
+		service->n_mates = first->n_mates;
+	}
+	table_free(&firsts);
 }
 
 struct snapshot *
@@ -283,9 +299,20 @@ snapshot_build(struct config *config, struct registry *registry,
 			&snapshot->services[i]);
 	}
 	name_cookies(snapshot);
-	for (i = 0; i < config->n_services; i++)
-		join_group(snapshot, &snapshot->services[i]);
+	join_groups(snapshot);
 	return snapshot;
+}
+
+/* From the last to the first, which has the list. */
+static void
+free_groups(struct snapshot *snapshot)
+{
+	for (size_t i = snapshot->n_services; i-- > 0;) {
+		struct snapshot_service *service = &snapshot->services[i];
+
+		if (service->n_mates > 0 && service->mates[0] == service)
+			free(service->mates);
+	}
 }
 
 void
@@ -296,6 +323,7 @@ snapshot_free(struct snapshot *snapshot)
 	size_t i;
 	size_t j;
 
+	free_groups(snapshot);
 	for (i = 0; i < snapshot->n_services; i++) {
 		service = &snapshot->services[i];
 		for (j = 0; j < service->n_versions; j++) {
@@ -305,7 +333,6 @@ snapshot_free(struct snapshot *snapshot)
 			free(version->hashes);
 		}
 		free(service->versions);
-		free(service->mates);
 		free((char *)(uintptr_t)service->suffixed_name);
 	}
 	free(snapshot->services);
