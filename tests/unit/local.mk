@@ -19,9 +19,16 @@ unit_cppflags = $(AM_CPPFLAGS) $(CMOCKA_CFLAGS)
 unit_libs = $(PERCH_LIBS) $(CMOCKA_LIBS)
 
 unit_tests += tests/unit/test_crowd
-tests_unit_test_crowd_SOURCES = tests/unit/test_crowd.c
+tests_unit_test_crowd_SOURCES = tests/unit/test_crowd.c \
+	tests/unit/crowd_world.h
 tests_unit_test_crowd_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_crowd_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_crowd_samples
+tests_unit_test_crowd_samples_SOURCES = tests/unit/test_crowd_samples.c \
+	tests/unit/crowd_world.h
+tests_unit_test_crowd_samples_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_crowd_samples_LDADD = $(unit_libs)
 
 unit_tests += tests/unit/test_evidence
 tests_unit_test_evidence_SOURCES = tests/unit/test_evidence.c
