@@ -130,6 +130,34 @@ test_stable_is_halved_by_cell(void **state)
 
 /* --- who is counted ---------------------------------------------------------------- */
 
+/* A browser's first page: its cookie comes back with this cell. */
+static void
+test_visitor_whose_first_page_was_bad_is_hurt_already(void **state)
+{
+	struct world world;
+	struct crowd_facts page;
+
+	(void)state;
+	open_world(&world, 1, 0);
+	page = facts_of(&world, 5, true);
+	page.is_navigation = true;
+	page.has_identity = false;
+	run(&world, &page, ERRORS);
+	read_tick(&world);
+	assert_count(&world, EVIDENCE_ERRORS, EVIDENCE_ANONYMOUS, 1, 1, 0, 0);
+	page.has_identity = true;
+	run(&world, &page, ERRORS);
+	visit(&world, 5, true, ERRORS);
+	read_tick(&world);
+	assert_count(&world, EVIDENCE_ERRORS, EVIDENCE_NAVIGATION, 0, 0, 0, 0);
+	assert_errors(&world, 0, 0, 0, 0);
+	/* Of the other signal it is at risk. */
+	visit(&world, 5, true, NOT_FOUND);
+	read_tick(&world);
+	assert_count(&world, EVIDENCE_NOT_FOUND, EVIDENCE_OTHER, 1, 1, 0, 0);
+	crowd_free(world.crowd);
+}
+
 static void
 test_pinned_requests_count_once_the_client_is_enrolled(void **state)
 {
@@ -266,6 +294,7 @@ test_no_crowd_is_no_work(void **state)
 	crowd_flights_init(&flights);
 	crowd_begin(NULL, 0, &facts, &ticket);
 	crowd_start_sample(NULL, 0, &flights, &ticket, 1);
+	crowd_skip_sample(NULL, &ticket);
 	crowd_first_byte(NULL, 0, &ticket, 2);
 	crowd_sweep(NULL, 0, &flights, 3);
 	crowd_end(NULL, 0, &ticket, ERRORS);
@@ -526,6 +555,8 @@ main(void)
 		cmocka_unit_test(
 			test_requests_without_identity_count_one_by_one),
 		cmocka_unit_test(test_stable_is_halved_by_cell),
+		cmocka_unit_test(
+			test_visitor_whose_first_page_was_bad_is_hurt_already),
 		cmocka_unit_test(
 			test_pinned_requests_count_once_the_client_is_enrolled),
 		cmocka_unit_test(test_each_step_enrols_anew),

@@ -97,6 +97,49 @@ test_client_gives_one_sample_a_window(void **state)
 	crowd_free(world.crowd);
 }
 
+/* One that goes to an endpoint that is warming up. */
+static void
+warm_up(struct world *world, const struct crowd_facts *facts)
+{
+	struct crowd_ticket ticket;
+
+	crowd_begin(world->crowd, 0, facts, &ticket);
+	crowd_skip_sample(world->crowd, &ticket);
+	crowd_first_byte(world->crowd, 0, &ticket, 2000 * MS);
+	crowd_end(world->crowd, 0, &ticket, 0);
+}
+
+static void
+test_client_whose_first_endpoint_warms_up_gives_no_sample(void **state)
+{
+	struct world world;
+	struct crowd_facts facts;
+
+	(void)state;
+	open_world(&world, 1, 0);
+	set_lines(&world);
+	facts = facts_of(&world, 1, true);
+	warm_up(&world, &facts);
+	answer(&world, 1, true, 100 * MS);
+	answer(&world, 2, true, MS);
+	read_tick(&world);
+	assert_candidate_samples(&world, 1, 0, 0, 0);
+	/* It is seen all the same. */
+	assert_errors(&world, 2, 0, 0, 0);
+	crowd_begin_window(world.crowd);
+	answer(&world, 1, true, 100 * MS);
+	read_tick(&world);
+	assert_candidate_samples(&world, 1, 1, 1, 1);
+	/* Nor does it take one from who can't be met again. */
+	facts = facts_of(&world, 3, true);
+	facts.has_identity = false;
+	warm_up(&world, &facts);
+	answer(&world, 3, true, MS);
+	read_tick(&world);
+	assert_candidate_samples(&world, 1, 0, 0, 0);
+	crowd_free(world.crowd);
+}
+
 static void
 test_first_started_request_is_the_sample(void **state)
 {
@@ -254,6 +297,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sample_is_held_to_its_sides_lines),
 		cmocka_unit_test(test_client_gives_one_sample_a_window),
+		cmocka_unit_test(
+			test_client_whose_first_endpoint_warms_up_gives_no_sample),
 		cmocka_unit_test(test_first_started_request_is_the_sample),
 		cmocka_unit_test(
 			test_sample_in_flight_is_bad_as_its_line_passes),
