@@ -1,5 +1,6 @@
 /*
- * failing: calls that fail on demand, in the workers of a running perch.
+ * failing: calls that fail on demand, in the workers of a running perch; and a
+ * disk that is slow, to its journal.
  *
  * Loaded by LD_PRELOAD in front of the C library (perchtest/failing.py builds
  * it and tells it what to do): what a test wants is in a file, named by the
@@ -36,7 +37,12 @@ enum call {
 	CALL_EPOLL,
 	CALL_SEND_ONE, /* sends one byte of what it was given */
 	CALL_PAUSE, /* recv() waits as long as this is armed */
+	CALL_SYNC_HANGS, /* the journal's fsync() does so */
+	CALL_SYNC_LASTS, /* it takes SYNC_US */
 };
+
+/* More than the judge lets pass from one look to the next. */
+#define SYNC_US 400000
 
 struct control {
 	atomic_int call;
@@ -66,13 +72,17 @@ map_control(void)
 	close(fd);
 }
 
+/* Whose calls of that kind fail. */
 static bool
-is_worker(void)
+is_its_thread(enum call call)
 {
+	const char *wanted = call == CALL_SYNC_HANGS || call == CALL_SYNC_LASTS
+				     ? "journal"
+				     : "worker-";
 	char name[16] = "";
 
 	pthread_getname_np(pthread_self(), name, sizeof(name));
-	return strncmp(name, "worker-", 7) == 0;
+	return strncmp(name, wanted, strlen(wanted)) == 0;
 }
 
 static bool
@@ -104,7 +114,7 @@ has_port(int fd)
 static bool
 must_fail(enum call call, int fd)
 {
-	if (control->call != (int)call || !is_worker() ||
+	if (control->call != (int)call || !is_its_thread(call) ||
 		(fd >= 0 && !has_port(fd)))
 		return false;
 	if (control->skip > 0) {
@@ -259,6 +269,18 @@ sendmsg(int fd, const struct msghdr *message, int flags)
 		one.msg_iovlen = 1;
 	}
 	return must_fail(CALL_SEND, fd) ? -1 : real(fd, &one, flags);
+}
+
+int
+fsync(int fd)
+{
+	REAL(fsync)
+
+	while (must_fail(CALL_SYNC_HANGS, -1))
+		usleep(200);
+	if (must_fail(CALL_SYNC_LASTS, -1))
+		usleep(SYNC_US);
+	return real(fd);
 }
 
 ssize_t

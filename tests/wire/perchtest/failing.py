@@ -20,7 +20,8 @@ _SOURCE = os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "failing.c")
 # The order of enum call.
 _CALLS = ["none", "memory", "socket", "connect", "connect_at_once", "recv",
-          "send", "splice", "pipe", "epoll", "send_one", "pause"]
+          "send", "splice", "pipe", "epoll", "send_one", "pause",
+          "sync_hangs", "sync_lasts"]
 _N_FAILED = 20  # offset
 FOR_EVER = 1 << 30
 
@@ -79,6 +80,17 @@ class Failing:
         wait_for("the pause", lambda: self.count > 0)
         yield
         self.disarm()
+
+    @contextlib.contextmanager
+    def hanging_disk(self):
+        """While it lasts nothing that perch writes down gets to the disk.
+        Gives a function that waits until something is on its way there."""
+        self.arm("sync_hangs", times=FOR_EVER)
+        try:
+            yield lambda: wait_for("the disk to be written to",
+                                   lambda: self.count > 0)
+        finally:
+            self.disarm()
 
     @property
     def count(self):

@@ -1,0 +1,305 @@
+"""Releases where something fails: the journal's disk, and endpoints.
+
+An operator's word is either acknowledged, and then it has acted for good, or
+it is refused, and then it never acts.
+"""
+
+import contextlib
+import resource
+import threading
+
+import pytest
+
+from perchtest import RawClient, free_port, wait_for
+from perchtest.browser import Browser
+from perchtest.failing import FOR_EVER
+
+PLANS = {
+    "plans": {
+        # Nothing goes on by itself within a test.
+        "slow": {"steps": [10, 100], "hold": "1h"},
+        "quick": {"steps": [10, 100], "hold": "500ms", "min_clients": 0},
+    },
+}
+
+
+def services(v1, v2, **service):
+    return {"web": dict({"versions": {"v1": v1, "v2": v2, "v3": v2},
+                         "stable": "v1", "plan": "slow"}, **service)}
+
+
+@pytest.fixture
+def make(start, backends):
+    """make(service): a perch with a journal, and its .v1 and .v2."""
+    def make_one(**service):
+        v1, v2 = backends("v1", "v2")
+        perch = start(services(v1, v2, **service), state=True, **PLANS)
+        perch.v1, perch.v2 = v1, v2
+        return perch
+    return make_one
+
+
+@pytest.fixture
+def web(make):
+    return make()
+
+
+def release_of(perch):
+    return perch.admin.service("web")["release"]
+
+
+def stable_of(perch):
+    return perch.admin.service("web")["stable"]
+
+
+def where(perch):
+    """What a release comes to: (running, candidate, share, stable)."""
+    release = release_of(perch)
+    return (release["running"], release["candidate"], release["share"],
+            stable_of(perch))
+
+
+def accepted(perch, word, **body):
+    status, answer = perch.admin.word("web", word, **body)
+    assert status == 200, answer
+
+
+def restart(perch):
+    perch.kill()
+    perch.start()
+
+
+# -- a disk that is full ------------------------------------------------------
+
+@contextlib.contextmanager
+def full_disk(perch):
+    """As it were: no file may grow. Afterwards perch has noticed that they may
+    again."""
+    _, hard = resource.prlimit(perch.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(perch.pid, resource.RLIMIT_FSIZE, (1, hard))
+    yield
+    resource.prlimit(perch.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    wait_failing(perch, 0)
+
+
+def wait_failing(perch, is_failing):
+    perch.admin.wait_metric("perch_journal_failing", is_failing)
+
+
+@pytest.mark.parametrize("word, body", [
+    ("promote", {}), ("share", {"share": 80}), ("advance", {})])
+def test_refused_word_never_acts(web, word, body):
+    """Not when the disk is well again, nor after a restart."""
+    accepted(web, "release", version="v2")
+    before = where(web)
+    with full_disk(web):
+        status, answer = web.admin.word("web", word, **body)
+        assert status == 503 and "not done" in answer["error"]
+    assert where(web) == before
+    restart(web)
+    assert where(web) == before
+
+
+def test_refused_start_never_acts(web):
+    before = where(web)
+    with full_disk(web):
+        assert web.admin.word("web", "release", version="v2")[0] == 503
+    assert where(web) == before
+    restart(web)
+    assert where(web) == before
+    accepted(web, "release", version="v2")
+
+
+def test_start_that_can_not_be_written_ends_no_other(web):
+    accepted(web, "release", version="v2")
+    before = where(web)
+    with full_disk(web):
+        assert web.admin.word("web", "share", share=80)[0] == 503
+        status, answer = web.admin.word("web", "release", version="v3")
+        assert status == 503 and "not done" in answer["error"]
+        assert where(web) == before
+    restart(web)
+    assert where(web) == before
+
+
+def test_release_goes_on_when_the_disk_is_well_again(make):
+    web = make(plan="quick")
+    accepted(web, "release", version="v2")
+    with full_disk(web):
+        # The next step tells.
+        wait_failing(web, 1)
+        assert stable_of(web) == "v1"
+    wait_for("the release to be done", lambda: stable_of(web) == "v2")
+
+
+# -- a disk that is slow ------------------------------------------------------
+
+@pytest.fixture
+def idle(scene, backends):
+    """A scene whose disk may be slow."""
+    v1, v2 = backends("v1", "v2")
+    return scene(services(v1, v2), state=True, **PLANS)
+
+
+@pytest.fixture
+def slow(idle):
+    """The same with a release of v2 at 10 %."""
+    accepted(idle.perch, "release", version="v2")
+    return idle
+
+
+class Saying(threading.Thread):
+    """A word whose answer may take a while."""
+
+    def __init__(self, perch, word, body):
+        super().__init__(daemon=True)
+        self._arguments = perch, word, body
+        self.status = self.answer = None
+        self.start()
+
+    def run(self):
+        perch, word, body = self._arguments
+        self.status, self.answer = perch.admin.word("web", word, **body)
+
+    def hear(self):
+        wait_for("an answer", lambda: self.answer is not None)
+        return self.status
+
+
+def survives(perch):
+    """What is so now is so after a restart: where()."""
+    before = where(perch)
+    restart(perch)
+    assert where(perch) == before
+    return before
+
+
+PROMOTED = (False, None, 0, "v2")
+
+
+@pytest.mark.parametrize("second, body", [
+    ("pause", {}), ("share", {"share": 5}), ("promote", {}), ("advance", {})])
+@pytest.mark.parametrize("first, first_body, outcome", [
+    ("share", {"share": 60}, (True, "v2", 60, "v1")),
+    ("promote", {}, PROMOTED)])
+def test_word_waits_until_the_one_before_is_written(
+        slow, first, first_body, outcome, second, body):
+    with slow.failing.hanging_disk() as wait_write:
+        one = Saying(slow.perch, first, first_body)
+        wait_write()
+        two = Saying(slow.perch, second, body)
+        assert two.hear() == 409
+        assert "say it again" in two.answer["error"]
+        assert one.answer is None
+    assert one.hear() == 200
+    assert survives(slow.perch) == outcome
+
+
+def test_word_that_acts_at_once_leaves_room_for_the_next(slow):
+    with slow.failing.hanging_disk() as wait_write:
+        one = Saying(slow.perch, "pause", {})
+        wait_write()
+        two = Saying(slow.perch, "share", {"share": 60})
+        assert release_of(slow.perch)["state"] == "paused"
+    assert (one.hear(), two.hear()) == (200, 200)
+    assert survives(slow.perch) == (True, "v2", 60, "v1")
+
+
+@pytest.mark.parametrize("word, body", [
+    ("promote", {}), ("share", {"share": 60})])
+def test_rollback_waits_for_no_word(slow, word, body):
+    with slow.failing.hanging_disk() as wait_write:
+        one = Saying(slow.perch, word, body)
+        wait_write()
+        two = Saying(slow.perch, "rollback", {})
+        wait_for("the rollback", lambda: not release_of(slow.perch)["running"])
+    assert (one.hear(), two.hear()) == (409, 200)
+    assert "rolled back" in one.answer["error"]
+    assert survives(slow.perch) == (False, None, 0, "v1")
+
+
+@pytest.mark.parametrize("second, body, outcome", [
+    ("release", {"version": "v3", "share": 5}, (True, "v3", 5, "v1")),
+    ("rollback", {}, (False, None, 0, "v1"))])
+def test_start_that_another_word_has_overtaken(idle, second, body, outcome):
+    with idle.failing.hanging_disk() as wait_write:
+        one = Saying(idle.perch, "release", {"version": "v2", "share": 20})
+        wait_write()
+        two = Saying(idle.perch, second, body)
+        wait_for("the word to be heard",
+                 lambda: "v2 is to" not in release_of(idle.perch)["reason"])
+    assert (one.hear(), two.hear()) == (409, 200)
+    assert survives(idle.perch) == outcome
+
+
+def test_config_promotes_although_the_disk_is_slow(slow):
+    """Slower than the judge looks: it says so once, and not at each look."""
+    perch = slow.perch
+    slow.failing.arm("sync_lasts", times=FOR_EVER)
+    perch.change({"web": dict(perch.config["services"]["web"], stable="v2")})
+    with open(perch.config["state_dir"] + "/journal", "rb") as journal:
+        journal.readlines()
+        perch.reload()
+        wait_for("the release to be done",
+                 lambda: release_of(perch)["state"] == "done")
+        slow.failing.disarm()
+        perch.kill()
+        assert 1 <= len(journal.readlines()) <= 4
+    perch.start()
+    assert where(perch) == PROMOTED
+
+
+# -- endpoints that refuse connections ----------------------------------------
+
+def wait_look(perch):
+    """The judge has had a look since: it tells the step's age in seconds."""
+    reason = release_of(perch)["reason"]
+    wait_for("the judge", lambda: release_of(perch)["reason"] != reason)
+
+
+def version(perch, name):
+    return {v["name"]: v for v in perch.admin.service("web")["versions"]}[name]
+
+
+def ask(perch, seed):
+    with RawClient(perch.port) as client:
+        return Browser(client, jar={
+            "perch": "%05x.-.-.-" % seed}).navigate()
+
+
+def hurt(perch):
+    return {s["name"]: s["candidate"]["hurt"]
+            for s in release_of(perch)["signals"]}["errors"]
+
+
+def test_one_refused_connection_is_no_verdict(start, backends):
+    perch = start(services(backends("v1"), "127.0.0.1:%d" % free_port()),
+                  state=True, **PLANS)
+    accepted(perch, "release", version="v2", share=100)
+    assert ask(perch, 1).body == b"v1"
+    wait_for("the judge to count it", lambda: hurt(perch) == 1)
+    assert where(perch) == (True, "v2", 100, "v1")
+
+
+CHECK = {"interval": "20ms", "rise": 1, "fall": 1}
+
+
+def test_candidate_that_alone_is_down_is_rolled_back(make):
+    perch = make(health=CHECK)
+    accepted(perch, "release", version="v2")
+    perch.v2.stop_listening()
+    wait_for("the rollback", lambda: not release_of(perch)["running"])
+    assert "no endpoint of v2 is healthy" in release_of(perch)["reason"]
+
+
+def test_candidate_that_is_down_as_stable_is_stays(make):
+    """What both need is out: rolling back would help nobody."""
+    perch = make(health=CHECK)
+    accepted(perch, "release", version="v2")
+    for name in ("v1", "v2"):
+        getattr(perch, name).stop_listening()
+        wait_for(name + " to be down", lambda: [
+            e["health"] for e in version(perch, name)["endpoints"]]
+            == ["down"])
+    wait_look(perch)
+    assert where(perch) == (True, "v2", 10, "v1")
