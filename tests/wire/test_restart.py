@@ -182,6 +182,92 @@ def test_without_a_state_dir_it_starts_afresh(start, backends):
     assert set(placement(perch)) == {b"v1"}
 
 
+# -- groups -------------------------------------------------------------------
+
+@pytest.fixture
+def shop(start, backends):
+    """A group of two whose versions have the same names."""
+    e1, e2, p1, p2 = backends("e1", "e2", "p1", "p2")
+    return start({
+        "entry": {"versions": {"v1": e1, "v2": e2}, "group": "shop",
+                  "match": {"hosts": ["entry.test"]}},
+        "page": {"versions": {"v1": p1, "v2": p2}, "group": "shop",
+                 "match": {"hosts": ["page.test"]}}}, state=True)
+
+
+def regroup(perch, service, group):
+    """Restarts it with the service in that group, or alone."""
+    perch.stop()
+    perch.config["services"][service].pop("group", None)
+    if group:
+        perch.config["services"][service]["group"] = group
+    perch.write_config()
+    perch.start()
+
+
+def remove_entry(shop):
+    shop.stop()
+    del shop.config["services"]["entry"]
+    shop.write_config()
+    shop.start()
+
+
+def ungroup_entry(shop):
+    regroup(shop, "entry", None)
+
+
+def page_of(perch, service):
+    with RawClient(perch.port) as client:
+        return Browser(client, service + ".test").navigate().body.decode()
+
+
+@pytest.mark.parametrize("change", [remove_entry, ungroup_entry])
+@pytest.mark.parametrize("word, page", [
+    (None, "p1"), ("rollback", "p1"), ("promote", "p2")])
+def test_service_has_left_its_group(shop, change, word, page):
+    """A release that ran is rolled back for those who stay, too; one that was
+    over stays as it ended."""
+    shop.admin.release("shop", "v2", 100)
+    if word:
+        shop.admin.do("/api/v1/services/shop/" + word, {})
+    change(shop)
+    for _ in range(2):
+        release = shop.admin.service("shop")["release"]
+        assert release["services"] == ["page"] and not release["running"]
+        assert page_of(shop, "page") == page
+        if change is ungroup_entry:
+            assert page_of(shop, "entry") == page.replace("p", "e")
+        shop.kill()
+        shop.start()
+    shop.admin.release("shop", "v1" if page == "p2" else "v2", 100)
+    assert page_of(shop, "page") != page
+
+
+def test_last_promoted_version_stays_through_all_regrouping(shop):
+    """Although an earlier one is written down for the unit that it comes back
+    to."""
+    def promote(unit, **versions):
+        path = "/api/v1/services/%s/" % unit
+        shop.admin.do(path + "release", {"versions": versions, "share": 100})
+        shop.admin.do(path + "promote", {})
+
+    promote("shop", entry="v2", page="v2")
+    for group, version in [(None, "v1"), ("shop", "v2"), (None, "v1"),
+                           ("other", "v2"), (None, "v1")]:
+        regroup(shop, "page", group)
+        promote(group or "page", page=version)
+        for _ in range(2):
+            assert shop.admin.service("page")["stable"] == version
+            assert page_of(shop, "page") == version.replace("v", "p")
+            shop.kill()
+            shop.start()
+    regroup(shop, "page", "shop")
+    assert shop.admin.service("page")["stable"] == "v1"
+    assert shop.admin.service("entry")["stable"] == "v2"
+
+
+# -- the disk -----------------------------------------------------------------
+
 def test_a_limit_on_files_is_a_failed_write(web):
     """As a full disk is: it ends nothing, and root has no way around it."""
     _, hard = resource.prlimit(web.pid, resource.RLIMIT_FSIZE)
