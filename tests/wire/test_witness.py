@@ -166,3 +166,35 @@ def test_grpc(start, backends, script, hurt):
     site.v2.play(script)
     assert site.ask(GRPC, "POST") == 200
     assert site.hurt() == hurt
+
+
+# -- seen from elsewhere ------------------------------------------------------
+
+def test_rescued_hurts_nobody_but_those_who_watch(start, backends):
+    """web is told of a 404 at once, for it may have come of a bad link in its
+    page; to api, where another version has it, it is none."""
+    w1, w2, a1, a2 = backends("w1", "w2", "a1", "a2")
+    perch = start({
+        "web": {"versions": {"v1": w1, "v2": w2}, "plan": "watching"},
+        "api": {"versions": {"v1": a1, "v2": a2},
+                "match": {"paths": ["/api"]}}},
+        plans={"watching": {"watch": ["api"], "watch_client_errors": True}})
+    for unit in ("web", "api"):
+        perch.admin.release(unit, "v2", 100)
+    a2.play(_missing)
+    with RawClient(perch.port) as client:
+        jar = {"Cookie": "perch_web=00001.-.-.-; perch_api=00001.-.-.-"}
+        assert client.request(fields=dict(NAVIGATE, **jar)).body == b"w2"
+        assert client.request(target="/api/x", fields=dict(
+            SCRIPT, **jar)).body == b"a1"
+
+    def candidates(unit):
+        return {s["name"]: s["candidate"] for s in perch.admin.service(unit)
+                ["release"]["signals"]}
+    wait_for("the judges' counts", lambda: all(
+        candidates(unit)["errors"]["clients"] == 1 for unit in ("web", "api"))
+        and candidates("web")["watch.api"]["clients"] == 1)
+    assert candidates("web")["watch.api"]["hurt"] == 1
+    assert candidates("web")["errors"]["hurt"] == 0
+    assert candidates("api")["errors"]["hurt"] == 0
+    assert candidates("api")["not_found"]["hurt"] == 0
