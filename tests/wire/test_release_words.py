@@ -125,6 +125,40 @@ def test_share_pauses_the_plan_there(web):
     assert accepted(web, "advance")["share"] == 50
 
 
+def test_the_share_that_it_has_already_goes_on_measuring(start, backends):
+    """No client's latency would count a second time in the same window, if the
+    step began anew."""
+    v1, v2 = backends("v1", "v2")
+    web = start({"web": {"versions": {"v1": v1, "v2": v2}, "plan": "slow",
+                         "warmup": "0s"}}, **PLANS)
+    start_web(web, share=50)
+    seeds = iter(range(1000))
+
+    def measured():
+        """Clients by signal, of both versions together."""
+        return {s["name"]: s["stable"]["clients"] + s["candidate"]["clients"]
+                for s in release_of(web)["signals"]}
+
+    def visit(n):
+        """Until all are seen; how many more are measured by each signal."""
+        before = measured()
+        with RawClient(web.port) as client:
+            for _ in range(n):
+                Browser(client, jar={
+                    "perch": "%05x.-.-.-" % next(seeds)}).navigate()
+        wait_for("all to be seen", lambda: measured()["errors"]
+                 == before["errors"] + n)
+        return {name: clients - before[name]
+                for name, clients in measured().items()}
+    # The first ones tell how fast stable is.
+    visit(100)
+    assert set(visit(50).values()) == {50}
+    before = measured()
+    accepted(web, "share", share=50)
+    assert measured() == before
+    assert set(visit(50).values()) == {50}
+
+
 def test_below_the_first_step_is_no_step(web):
     start_web(web)
     assert accepted(web, "share", share=1)["step"] == 0
