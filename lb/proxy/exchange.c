@@ -217,6 +217,13 @@ exchange_dispatch(struct exchange *exchange)
 }
 
 void
+exchange_on_turn(struct exchange *exchange)
+{
+	if (!exchange_leave_candidate(exchange))
+		connect_endpoint(exchange, UPSTREAM_ANY);
+}
+
+void
 exchange_rewind(struct exchange *exchange)
 {
 	exchange->is_upstream_deaf = false;

@@ -219,6 +219,8 @@ void exchange_abort(struct exchange *exchange);
 
 /* --- the upstream's side ---------------------------------------------------- */
 
+/* It has waited in its endpoint's queue: now there is a connection for it. */
+void exchange_on_turn(struct exchange *exchange);
 /* The connection stands: send the request. */
 void exchange_on_connected(struct exchange *exchange);
 /* No connection could be had, or it failed before the response's end. */

@@ -66,6 +66,9 @@ bool exchange_pass_on(struct exchange *exchange, enum conn_result result);
 
 /* A version was chosen: may another one have to help out? */
 void exchange_arm_help(struct exchange *exchange);
+/* It has waited to be sent to a candidate. True if that has been rolled back
+ * meanwhile, and the stable version is asked in its place. */
+bool exchange_leave_candidate(struct exchange *exchange);
 /* The version that is asked has failed, before its response head. True if it
  * is seen to: another one's answer is used, or asked for. */
 bool exchange_find_help(struct exchange *exchange, enum meter_error error);

@@ -11,7 +11,9 @@
  * Another version is asked for help, once for each request: for what the
  * chosen one lacks (rescue), or because it is a candidate that has failed
  * (shield). The first answer, if there is one, is held meanwhile, unread from
- * its head on; if the other one's isn't better, it goes out after all.
+ * its head on; if the other one's isn't better, it goes out after all. That is not
+ * what becomes of those who still wait for a candidate that is rolled back: they
+ * are the stable version's from then on, as if they came now.
  */
 
 void
@@ -72,6 +74,43 @@ static enum http_method
 method_of(const struct exchange *exchange)
 {
 	return (enum http_method)exchange->request.method;
+}
+
+/* Would a request that comes now not be sent there? */
+static bool
+is_rolled_back(const struct exchange *exchange)
+{
+	struct release_cell cell;
+	const struct release_record *record =
+		release_read(&exchange->service->registry->release, &cell);
+	enum release_standing standing = release_standing_of(
+		exchange->version->registry->release, record, &cell);
+
+	return standing != STANDING_ACTIVE && standing != STANDING_DRAINING;
+}
+
+/* The client's validators may be the candidate's: a 304 of another version's
+ * would confirm its page. */
+static void
+drop_conditions(struct exchange *exchange)
+{
+	if (method_of(exchange) == HTTP_GET || method_of(exchange) == HTTP_HEAD)
+		exchange->drops_conditions = true;
+}
+
+bool
+exchange_leave_candidate(struct exchange *exchange)
+{
+	if (exchange->stand_in == NULL || exchange->help != HELP_NONE ||
+		exchange->is_recalled || !is_rolled_back(exchange))
+		return false;
+	witness_renounce(exchange);
+	leave_version(exchange);
+	exchange->version = exchange->stand_in;
+	exchange->stand_in = NULL;
+	drop_conditions(exchange);
+	exchange_dispatch(exchange);
+	return true;
 }
 
 /* The candidate has failed: may the stable version be asked? What can't be
@@ -158,11 +197,8 @@ ask(struct exchange *exchange)
 	exchange->is_recalled = false;
 	leave_version(exchange);
 	exchange->version = exchange->other_version;
-	/* A 304 of the stable version's would confirm the candidate's page. */
-	if (exchange->help == HELP_SHIELD &&
-		(method_of(exchange) == HTTP_GET ||
-			method_of(exchange) == HTTP_HEAD))
-		exchange->drops_conditions = true;
+	if (exchange->help == HELP_SHIELD)
+		drop_conditions(exchange);
 	exchange_rewind(exchange);
 	exchange_dispatch(exchange);
 }

@@ -230,19 +230,7 @@ serve_queue(struct worker_deferred *deferred)
 		exchange = list_entry(
 			pool->queue.next, struct exchange, queue_node);
 		upstream_leave_queue(exchange);
-		switch (upstream_checkout(exchange, UPSTREAM_ANY)) {
-		case UPSTREAM_READY:
-			exchange_on_connected(exchange);
-			break;
-		case UPSTREAM_WAIT:
-			break;
-		case UPSTREAM_FULL:
-			exchange_on_failure(exchange, METER_ERROR_OVERLOAD);
-			break;
-		case UPSTREAM_FAILED:
-			exchange_on_failure(exchange, METER_ERROR_CONNECT);
-			break;
-		}
+		exchange_on_turn(exchange);
 	}
 }
 

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from perchtest import RawClient, free_port, wait_for
+from perchtest import RawClient, free_port, respond, wait_for
 from perchtest.browser import Browser
 from perchtest.failing import FOR_EVER
 
@@ -303,3 +303,61 @@ def test_candidate_that_is_down_as_stable_is_stays(make):
             == ["down"])
     wait_look(perch)
     assert where(perch) == (True, "v2", 10, "v1")
+
+
+# -- after a rollback ---------------------------------------------------------
+
+@pytest.mark.parametrize("method, fields", [
+    ("GET", {"If-None-Match": '"of v2"'}), ("POST", {})])
+def test_who_waits_for_a_candidate_is_sent_to_stable(make, method, fields):
+    web = make(limits={"endpoint_connections": 1})
+    accepted(web, "release", version="v2", share=100)
+    go_on = threading.Event()
+
+    def held(connection):
+        connection.read_request()
+        connection.wait(go_on)
+        connection.send_response(b"v2")
+    web.v2.play(held)
+    with RawClient(web.port) as first, RawClient(web.port) as second:
+        first.send_request()
+        web.v2.wait_heads(1)
+        second.send_request(method, fields=fields,
+                            body=b"hello" if method == "POST" else None)
+        wait_for("it to wait",
+                 lambda: version(web, "v2")["in_flight"] == 2)
+        accepted(web, "rollback")
+        go_on.set()
+        assert first.read_response().body == b"v2"
+        assert second.read_response().body == b"v1"
+    assert len(web.v2.heads) == 1
+    request = web.v1.next_request()
+    assert request.body == (b"hello" if method == "POST" else b"")
+    assert not request.has("If-None-Match")
+    wait_for("both to be counted", lambda: all(
+        (v["requests"], v["in_flight"]) == (1, 0)
+        for v in (version(web, "v1"), version(web, "v2"))))
+
+
+@pytest.mark.parametrize("word", ["promote", "share"])
+def test_who_waits_for_a_candidate_that_stays_is_sent_there(make, word):
+    web = make(limits={"endpoint_connections": 1})
+    accepted(web, "release", version="v2", share=100)
+    go_on = threading.Event()
+
+    def held(connection):
+        connection.read_request()
+        connection.wait(go_on)
+        connection.send_response(b"v2")
+    web.v2.play(held, respond(b"v2"))
+    with RawClient(web.port) as first, RawClient(web.port) as second:
+        first.send_request()
+        web.v2.wait_heads(1)
+        second.send_request()
+        wait_for("it to wait",
+                 lambda: version(web, "v2")["in_flight"] == 2)
+        accepted(web, word, **({"share": 1} if word == "share" else {}))
+        go_on.set()
+        assert first.read_response().body == b"v2"
+        assert second.read_response().body == b"v2"
+    assert not web.v1.heads
