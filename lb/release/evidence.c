@@ -14,13 +14,16 @@
  * The sentinel plays the same game between the halves of stable's own clients,
  * each half once in the candidate's place. Nobody can be hurt by a release
  * there, so if it wins, what the factors assume doesn't hold for this traffic,
- * and the signal is not to be believed.
+ * and the signal is not to be believed. To win it must show a hundred times as
+ * much as a rollback takes: by mistake it would silence a signal that harm needs.
  */
 
 #define WEIGHT_ERRORS 0.4
 #define WEIGHT_NOT_FOUND 0.1
 #define WEIGHT_LATENCY 0.1 /* each quantile */
 #define WEIGHT_OTHERS 0.2 /* watches and limit share it */
+
+#define SENTINEL_TIMES 100
 
 #define LIMIT_AT_LEAST 0.01
 #define LIMIT_TIMES 3
@@ -233,7 +236,7 @@ look_at_sentinel(
 {
 	double e = (signal->sentinel[0].e + signal->sentinel[1].e) / 2;
 
-	if (part * e >= 1 / evidence->config.false_rollback)
+	if (part * e >= SENTINEL_TIMES / evidence->config.false_rollback)
 		signal->is_untrusted = true;
 }
 
