@@ -513,7 +513,7 @@ test_sentinel_silences_a_signal_it_disbelieves(void **state)
 	assert_int_equal(summary(&world).untrusted, 1u << EVIDENCE_ERRORS);
 }
 
-/* A tick without errors, after a sentinel has come to so much. */
+/* A second without errors, after a sentinel has come to so much. */
 static uint32_t
 untrusted_at(double e)
 {
@@ -524,9 +524,12 @@ untrusted_at(double e)
 	begin(&world, NULL);
 	/* Of the two the mean counts, and of the grid. */
 	signal->sentinel[1].r[3] = 2 * e * EVIDENCE_COUNT_GRID;
-	count(&world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
-		(struct evidence_part){0, 0}, (struct evidence_part){500, 0});
-	end_tick(&world);
+	for (unsigned i = 0; i < 4; i++) {
+		count(&world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
+			(struct evidence_part){0, 0},
+			(struct evidence_part){500, 0});
+		end_tick(&world);
+	}
 	return summary(&world).untrusted;
 }
 
