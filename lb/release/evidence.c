@@ -14,13 +14,17 @@
  * The sentinel plays the same game between the halves of stable's own clients,
  * each half once in the candidate's place. Nobody can be hurt by a release
  * there, so if it wins, what the factors assume doesn't hold for this traffic,
- * and the signal is not to be believed.
+ * and the signal is not to be believed. To win it must show a hundred times as
+ * much as a rollback takes: by mistake it would silence a signal that harm needs.
  */
 
 #define WEIGHT_ERRORS 0.4
 #define WEIGHT_NOT_FOUND 0.1
 #define WEIGHT_LATENCY 0.1 /* each quantile */
 #define WEIGHT_OTHERS 0.2 /* watches and limit share it */
+
+#define SENTINEL_TIMES 100
+#define SENTINEL_TICKS 4 /* it needn't look at each */
 
 #define LIMIT_AT_LEAST 0.01
 #define LIMIT_TIMES 3
@@ -127,6 +131,13 @@ clear_block(struct evidence_signal *signal)
 }
 
 static void
+clear_watched(struct evidence_signal *signal)
+{
+	memset(&signal->watched, 0, sizeof(signal->watched));
+	signal->n_watched_ticks = 0;
+}
+
+static void
 begin_window(struct evidence *evidence)
 {
 	evidence->window++;
@@ -136,6 +147,7 @@ begin_window(struct evidence *evidence)
 		begin_mixtures(&evidence->signals[i], EVIDENCE_LATENCY_GRID);
 		clear_sums(&evidence->signals[i]);
 		clear_block(&evidence->signals[i]);
+		clear_watched(&evidence->signals[i]);
 	}
 }
 
@@ -233,7 +245,7 @@ look_at_sentinel(
 {
 	double e = (signal->sentinel[0].e + signal->sentinel[1].e) / 2;
 
-	if (part * e >= 1 / evidence->config.false_rollback)
+	if (part * e >= SENTINEL_TIMES / evidence->config.false_rollback)
 		signal->is_untrusted = true;
 }
 
@@ -281,25 +293,48 @@ add_safe(struct evidence *evidence, const struct evidence_part *candidate,
 }
 
 static void
+add_count(struct evidence_count *sum, const struct evidence_count *count)
+{
+	add_part(&sum->candidate, count->candidate);
+	add_part(&sum->stable[0], count->stable[0]);
+	add_part(&sum->stable[1], count->stable[1]);
+}
+
+/* Stable's halves against each other. */
+static void
+watch_counts(struct evidence *evidence, struct evidence_signal *signal)
+{
+	struct evidence_part halves[2][EVIDENCE_STRATA];
+
+	for (unsigned i = 0; i < EVIDENCE_STRATA; i++) {
+		add_count(&signal->watched.counts[i], &signal->block.counts[i]);
+		halves[0][i] = signal->watched.counts[i].stable[0];
+		halves[1][i] = signal->watched.counts[i].stable[1];
+	}
+	signal->n_watched_ticks += signal->n_block_ticks;
+	if (signal->n_watched_ticks < SENTINEL_TICKS)
+		return;
+	add_strata(evidence, &signal->sentinel[0], halves[0], halves[1]);
+	add_strata(evidence, &signal->sentinel[1], halves[1], halves[0]);
+	look_at_sentinel(evidence, signal, 1);
+	clear_watched(signal);
+}
+
+static void
 weigh_counts(struct evidence *evidence, unsigned index)
 {
 	struct evidence_signal *signal = &evidence->signals[index];
-	struct evidence_part sides[4][EVIDENCE_STRATA];
+	struct evidence_part candidate[EVIDENCE_STRATA];
+	struct evidence_part stable[EVIDENCE_STRATA];
 
 	for (unsigned i = 0; i < EVIDENCE_STRATA; i++) {
-		const struct evidence_count *count = &signal->block.counts[i];
-
-		sides[0][i] = count->candidate;
-		sides[1][i] = both(count->stable);
-		sides[2][i] = count->stable[0];
-		sides[3][i] = count->stable[1];
+		candidate[i] = signal->block.counts[i].candidate;
+		stable[i] = both(signal->block.counts[i].stable);
 	}
-	add_strata(evidence, &signal->judge, sides[0], sides[1]);
-	add_strata(evidence, &signal->sentinel[0], sides[2], sides[3]);
-	add_strata(evidence, &signal->sentinel[1], sides[3], sides[2]);
+	add_strata(evidence, &signal->judge, candidate, stable);
 	if (index == EVIDENCE_ERRORS)
-		add_safe(evidence, sides[0], sides[1]);
-	look_at_sentinel(evidence, signal, 1);
+		add_safe(evidence, candidate, stable);
+	watch_counts(evidence, signal);
 	clear_block(signal);
 }
 
@@ -310,12 +345,9 @@ add_counts(struct evidence *evidence, unsigned index,
 	struct evidence_signal *signal = &evidence->signals[index];
 
 	for (unsigned i = 0; i < EVIDENCE_STRATA; i++) {
-		struct evidence_count *block = &signal->block.counts[i];
 		struct evidence_part stable = both(counts[i].stable);
 
-		add_part(&block->candidate, counts[i].candidate);
-		add_part(&block->stable[0], counts[i].stable[0]);
-		add_part(&block->stable[1], counts[i].stable[1]);
+		add_count(&signal->block.counts[i], &counts[i]);
 		add_part(&signal->candidate, counts[i].candidate);
 		add_part(&signal->stable, stable);
 		signal->n_block += counts[i].candidate.n + stable.n;
@@ -352,6 +384,35 @@ weigh_samples_of(struct evidence *evidence, struct evidence_mixture *mixture,
 }
 
 static void
+add_halves(struct evidence_samples *sum, const struct evidence_samples *samples)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		add_part(&sum->stable[i], samples->stable[i]);
+		add_part(&sum->beyond[i], samples->beyond[i]);
+	}
+}
+
+static void
+watch_samples(
+	struct evidence *evidence, struct evidence_signal *signal, double bad)
+{
+	const struct evidence_samples *samples = &signal->watched.samples;
+
+	if (signal->n_watched_ticks == 0)
+		signal->watched_bad = bad;
+	add_halves(&signal->watched.samples, &signal->block.samples);
+	signal->n_watched_ticks += signal->n_block_ticks;
+	if (signal->n_watched_ticks < SENTINEL_TICKS)
+		return;
+	for (unsigned i = 0; i < 2; i++)
+		weigh_samples_of(evidence, &signal->sentinel[i],
+			samples->beyond[i], samples->stable[1 - i],
+			signal->watched_bad);
+	look_at_sentinel(evidence, signal, part_of_window(evidence));
+	clear_watched(signal);
+}
+
+static void
 weigh_samples(struct evidence *evidence, struct evidence_signal *signal)
 {
 	const struct evidence_samples *samples = &signal->block.samples;
@@ -360,12 +421,9 @@ weigh_samples(struct evidence *evidence, struct evidence_signal *signal)
 
 	weigh_samples_of(
 		evidence, &signal->judge, samples->candidate, stable, bad);
-	for (unsigned i = 0; i < 2; i++)
-		weigh_samples_of(evidence, &signal->sentinel[i],
-			samples->beyond[i], samples->stable[1 - i], bad);
+	watch_samples(evidence, signal, bad);
 	/* What this block says of stable is for the next ones. */
 	learn(&signal->bad, stable);
-	look_at_sentinel(evidence, signal, part_of_window(evidence));
 	clear_block(signal);
 }
 
@@ -373,14 +431,10 @@ static void
 add_samples(struct evidence *evidence, struct evidence_signal *signal,
 	const struct evidence_samples *samples)
 {
-	struct evidence_samples *block = &signal->block.samples;
 	struct evidence_part stable = both(samples->stable);
 
-	add_part(&block->candidate, samples->candidate);
-	for (unsigned i = 0; i < 2; i++) {
-		add_part(&block->stable[i], samples->stable[i]);
-		add_part(&block->beyond[i], samples->beyond[i]);
-	}
+	add_part(&signal->block.samples.candidate, samples->candidate);
+	add_halves(&signal->block.samples, samples);
 	add_part(&signal->candidate, samples->candidate);
 	add_part(&signal->stable, stable);
 	signal->n_block += samples->candidate.n + stable.n;

@@ -127,11 +127,15 @@ struct evidence_signal {
 	bool is_untrusted; /* its sentinel has spoken */
 	double weight; /* fixed when the release starts */
 	struct evidence_mixture judge;
-	struct evidence_mixture sentinel[2];
 	struct evidence_fraction bad; /* latency: of stable's samples */
 	union evidence_block block;
 	double n_block; /* clients in it, both sides */
 	unsigned n_block_ticks;
+	/* The sentinel gathers several blocks. */
+	struct evidence_mixture sentinel[2];
+	union evidence_block watched;
+	unsigned n_watched_ticks;
+	double watched_bad; /* latency: as known before the first of them */
 	/* Sums since the step (for latency the window) began. */
 	struct evidence_part candidate;
 	struct evidence_part stable;

@@ -513,6 +513,34 @@ test_sentinel_silences_a_signal_it_disbelieves(void **state)
 	assert_int_equal(summary(&world).untrusted, 1u << EVIDENCE_ERRORS);
 }
 
+/* A second without errors, after a sentinel has come to so much. */
+static uint32_t
+untrusted_at(double e)
+{
+	struct world world;
+	struct evidence_signal *signal =
+		&world.evidence.signals[EVIDENCE_ERRORS];
+
+	begin(&world, NULL);
+	/* Of the two the mean counts, and of the grid. */
+	signal->sentinel[1].r[3] = 2 * e * EVIDENCE_COUNT_GRID;
+	for (unsigned i = 0; i < 4; i++) {
+		count(&world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
+			(struct evidence_part){0, 0},
+			(struct evidence_part){500, 0});
+		end_tick(&world);
+	}
+	return summary(&world).untrusted;
+}
+
+static void
+test_sentinel_must_show_far_more_than_a_rollback_takes(void **state)
+{
+	(void)state;
+	assert_int_equal(untrusted_at(99000), 0);
+	assert_int_equal(untrusted_at(101000), 1u << EVIDENCE_ERRORS);
+}
+
 static void
 test_sentinel_watches_latency_too(void **state)
 {
@@ -719,6 +747,8 @@ main(void)
 		cmocka_unit_test(test_certificate_grows_with_a_good_candidate),
 		cmocka_unit_test(
 			test_sentinel_silences_a_signal_it_disbelieves),
+		cmocka_unit_test(
+			test_sentinel_must_show_far_more_than_a_rollback_takes),
 		cmocka_unit_test(test_sentinel_watches_latency_too),
 		cmocka_unit_test(test_sentinel_tolerates_what_the_judge_does),
 		cmocka_unit_test(test_limit_of_the_config_counts_in_every_step),
