@@ -11,9 +11,10 @@
  * Another version is asked for help, once for each request: for what the
  * chosen one lacks (rescue), or because it is a candidate that has failed
  * (shield). The first answer, if there is one, is held meanwhile, unread from
- * its head on; if the other one's isn't better, it goes out after all. That is not
- * what becomes of those who still wait for a candidate that is rolled back: they
- * are the stable version's from then on, as if they came now.
+ * its head on; if the other one's isn't better, it goes out after all.
+ *
+ * No help is what those get who still wait for a candidate when it is rolled
+ * back: from then on they are the stable version's, as if they came now.
  */
 
 void
