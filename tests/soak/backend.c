@@ -251,6 +251,19 @@ is_acceptable(const struct head *head, const struct plan *plan)
 	return true;
 }
 
+/* May another version be asked, for rescue or by the shield? */
+static bool
+may_be_helped(const struct plan *plan)
+{
+	static const char *const shielded[] = {
+		"GET", "HEAD", "OPTIONS", "TRACE"};
+
+	for (size_t i = 0; i < sizeof(shielded) / sizeof(shielded[0]); i++)
+		if (strcmp(plan->method, shielded[i]) == 0)
+			return true;
+	return false;
+}
+
 /* The first answer counts; but a retry may go better than the first try. */
 static enum backend_fault
 fault_now(const struct plan *plan)
@@ -263,7 +276,7 @@ fault_now(const struct plan *plan)
 	if (!plan_is_idempotent(plan))
 		soak_fail(plan, "%s was asked twice", plan->method);
 	/* A retry of its own for each of two versions. */
-	if (before > (plan->status == 404 ? 3 : 1))
+	if (before > (may_be_helped(plan) ? 3 : 1))
 		soak_fail(plan, "asked %u times", before + 1);
 	return plan->is_fault_once ? BACKEND_GOOD : plan->backend;
 }
