@@ -21,7 +21,7 @@ bench_judge_judge_SOURCES = bench/judge/judge.c \
 	bench/judge/town.c bench/judge/town.h \
 	bench/judge/traffic.c bench/judge/traffic.h
 bench_judge_judge_LDADD = $(PERCH_LIBS)
-EXTRA_DIST += bench/results/judge.md bench/judge/check
+EXTRA_DIST += bench/results/causes.md bench/results/judge.md bench/judge/check
 
 # A few of them, in every build.
 TESTS += bench/judge/check
