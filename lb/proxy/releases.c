@@ -159,27 +159,40 @@ has_moved(const struct releases *releases, const char *service,
 	       strcmp(known->release.own_unit->name, unit) != 0;
 }
 
+static bool
+tells_of_moved(const struct releases *releases, const json_t *state,
+	const char *unit)
+{
+	json_t *services = json_object_get(state, "services");
+	const char *service;
+	json_t *value;
+
+	json_object_foreach(services, service, value)
+	{
+		if (has_moved(releases, service, unit))
+			return true;
+	}
+	return false;
+}
+
 /* What is said of a service under a unit that it has left must not come back
  * when it does. */
 static void
 forget_moved_services(struct releases *releases, const char *unit)
 {
 	const json_t *state = journal_state(releases->journal, unit);
-	json_t *kept = json_deep_copy(state);
-	json_t *services = json_object_get(kept, "services");
 	const char *service;
-	json_t *value;
+	json_t *kept, *services, *value;
 	void *next;
-	size_t before = json_object_size(services);
 
+	if (!tells_of_moved(releases, state, unit))
+		return;
+	kept = json_deep_copy(state);
+	services = json_object_get(kept, "services");
 	json_object_foreach_safe(services, next, service, value)
 	{
 		if (has_moved(releases, service, unit))
 			json_object_del(services, service);
-	}
-	if (json_object_size(services) == before) {
-		json_decref(kept);
-		return;
 	}
 	json_object_set_new(kept, "running", json_false());
 	json_object_del(kept, "plan");
