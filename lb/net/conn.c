@@ -32,8 +32,8 @@ update(struct conn *conn)
 	return watch(conn, what);
 }
 
-bool
-conn_open(struct conn *conn, struct event_base *base, int fd,
+void
+conn_init(struct conn *conn, struct event_base *base, int fd,
 	enum conn_start start, conn_event_fn *on_event, void *arg)
 {
 	short what = EV_READ | EV_PERSIST;
@@ -43,12 +43,10 @@ conn_open(struct conn *conn, struct event_base *base, int fd,
 	conn->out = NULL;
 	conn->pipe = NULL;
 	conn->is_reading = true;
-	conn->is_watched = start != CONN_UNWATCHED;
+	conn->is_watched = false;
 	if (start == CONN_CONNECTING)
 		what |= EV_WRITE;
-	if (event_assign(&conn->event, base, fd, what, on_event, arg) != 0)
-		return false;
-	return !conn->is_watched || event_add(&conn->event, NULL) == 0;
+	event_assign(&conn->event, base, fd, what, on_event, arg);
 }
 
 bool

@@ -22,7 +22,7 @@ struct conn {
 	struct event event;
 	struct transport transport;
 	struct buffer *out; /* NULL: nothing owed */
-	struct pipe *pipe;  /* owed instead; its sender's. Or NULL */
+	struct pipe *pipe; /* owed instead; its sender's. Or NULL */
 	bool is_reading;
 	bool is_watched; /* the event is where the loop sees it */
 };
@@ -30,7 +30,6 @@ struct conn {
 enum conn_start {
 	CONN_ESTABLISHED,
 	CONN_CONNECTING, /* waits for writability as well */
-	CONN_UNWATCHED, /* until conn_watch(): costs no system call yet */
 };
 
 enum conn_result {
@@ -41,9 +40,9 @@ enum conn_result {
 
 typedef void conn_event_fn(evutil_socket_t fd, short what, void *arg);
 
-/* Starts to read. False if memory is out: the descriptor is still the caller's
- * then. */
-bool conn_open(struct conn *conn, struct event_base *base, int fd,
+/* It is to be read, but that costs no system call yet: no events come. The socket
+ * is its own, for conn_close() to close. */
+void conn_init(struct conn *conn, struct event_base *base, int fd,
 	enum conn_start start, conn_event_fn *on_event, void *arg);
 /* From here on its events come, if they didn't before. False if memory is
  * out. */

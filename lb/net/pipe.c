@@ -160,5 +160,7 @@ pipe_drain(struct pipe *pipe, int fd)
 		return true;
 	if (!send_content(pipe, fd))
 		return false;
-	return pipe->len > 0 || send_edge(&pipe->behind, fd, 0);
+	if (pipe->len > 0)
+		return true;
+	return send_edge(&pipe->behind, fd, 0);
 }

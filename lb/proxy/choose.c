@@ -149,7 +149,6 @@ stand_in(const struct exchange *exchange, const struct sticky_input *input)
 	const struct sticky_decision *decision = &exchange->decision;
 
 	if (!input->is_running || decision->version != input->candidate ||
-		decision->version == input->stable ||
 		decision->reason == STICKY_OVERRIDE)
 		return NULL;
 	return &exchange->service->versions[input->stable];
@@ -243,7 +242,7 @@ choose_makes_private(
 static bool
 is_endpoint_new(const struct exchange *exchange)
 {
-	return exchange->version->hashes != NULL && exchange->target != NULL &&
+	return exchange->version->hashes != NULL &&
 	       (!exchange->has_affinity ||
 		       exchange->affinity_hash != exchange->target->name_hash);
 }
@@ -270,11 +269,11 @@ may_set(const struct exchange *exchange, const struct message *response,
 	case STICKY_SET_NOTHING:
 		return false;
 	case STICKY_SET_PIN:
-		if (response->status < 200 || response->status >= 400)
+		if (response->status >= 400)
 			return false;
 		break;
 	case STICKY_SET_SEED:
-		if (response->status < 200 || response->status >= 300)
+		if (response->status >= 300)
 			return false;
 		break;
 	}
@@ -318,8 +317,7 @@ choose_set_cookie(const struct exchange *exchange,
 		return (struct slice){NULL, 0};
 	if (cookie_to_set(exchange) == STICKY_SET_PIN) {
 		cookie.is_pin = true;
-		cookie.has_endpoint = exchange->version->hashes != NULL &&
-				      exchange->target != NULL;
+		cookie.has_endpoint = exchange->version->hashes != NULL;
 		if (cookie.has_endpoint)
 			cookie.endpoint = exchange->target->name_hash;
 		cookie.generation = exchange->generation;

@@ -1,5 +1,6 @@
 #include "proxy/client.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -44,8 +45,7 @@ client_close(struct client *client, enum client_close how)
 {
 	struct shard *shard = client->shard;
 
-	if (client->state == CLIENT_CLOSED)
-		return;
+	assert(client->state != CLIENT_CLOSED);
 	client->state = CLIENT_CLOSED;
 	if (how == CLIENT_RESET)
 		conn_abort(&client->conn, &shard->buffers);
@@ -257,9 +257,8 @@ step(struct client *client)
 	if (client_next_request(client))
 		return true;
 	/* Of what came before its end, nothing makes a request any more. */
-	if (client->has_eof ||
-		(client->shard->is_draining && client->is_served &&
-			!has_input(client)))
+	if (client->has_eof || (client->shard->is_draining &&
+				       client->is_served && !has_input(client)))
 		client_close(client, CLIENT_CLOSE);
 	return false;
 }
@@ -325,10 +324,7 @@ on_readable(struct client *client)
 		on_lost(client);
 		return;
 	}
-	if (buffer_room(in) == 0) {
-		conn_set_reading(&client->conn, false);
-		return;
-	}
+	assert(buffer_room(in) > 0);
 	if (!client_splice_body(client, &n)) {
 		n = transport_read(&client->conn.transport, in->data + in->end,
 			buffer_room(in));
@@ -415,12 +411,8 @@ client_accept(struct shard *shard, int fd, const struct address *peer)
 	client->peer = *peer;
 	client->is_body_done = true;
 	timeout_init(&client->timeout);
-	if (!conn_open(&client->conn, shard->worker.base, fd, CONN_UNWATCHED,
-		    on_event, client)) {
-		close(fd);
-		free(client);
-		return;
-	}
+	conn_init(&client->conn, shard->worker.base, fd, CONN_ESTABLISHED,
+		on_event, client);
 	list_push_back(&shard->clients, &client->node);
 	count_connections(shard, 1);
 	meter_add(&shard->counts->accepted, 1);

@@ -126,7 +126,7 @@ start_request(struct client *client, struct exchange *exchange, size_t head_len)
 	h1_body_start(&client->body, request->body, request->content_length);
 	result = decode_window(
 		client, &exchange->body, &exchange->body_trailers);
-	if (result == H1_BAD || result == H1_HEAD_LONG) {
+	if (result == H1_BAD) {
 		client_refuse(client, 400, "malformed chunk");
 		return;
 	}
@@ -217,7 +217,7 @@ client_feed_body(struct client *client)
 	}
 	buffer_compact(in, client->body_start);
 	result = decode_window(client, &window, &trailers);
-	if (result == H1_BAD || result == H1_HEAD_LONG) {
+	if (result == H1_BAD) {
 		client->keeps_alive = false;
 		exchange_fail_body(exchange, 400, "malformed chunk");
 		return client->exchange == NULL;
@@ -236,9 +236,9 @@ client_splice_body(struct client *client, long *n)
 	struct pipe *pipe;
 	uint64_t max;
 
-	if (client->is_body_done || exchange == NULL ||
-		buffer_len(client->in) > 0)
+	if (client->is_body_done || buffer_len(client->in) > 0)
 		return false;
+	assert(exchange != NULL);
 	max = h1_body_passable(&client->body);
 	if (max == 0)
 		return false;

@@ -1,5 +1,7 @@
 #include "proxy/client_private.h"
 
+#include <assert.h>
+
 #include "http/h1_frame.h"
 #include "proxy/forward.h"
 
@@ -10,8 +12,6 @@ choose_framing(struct client *client, const struct forward_head *head)
 		return FRAMING_NONE;
 	if (head->body == BODY_LENGTH)
 		return FRAMING_PLAIN;
-	if (head->body == BODY_NONE)
-		return FRAMING_NONE;
 	if (!client->is_http10)
 		return FRAMING_CHUNKED;
 	client->keeps_alive = false;
@@ -98,7 +98,8 @@ client_send_body(
 {
 	struct client *client = stream;
 
-	if (client->is_raw && is_end && body.len == 0) {
+	if (client->is_raw && is_end) {
+		assert(body.len == 0);
 		transport_shutdown(&client->conn.transport);
 		return CONN_SENT;
 	}
@@ -154,7 +155,7 @@ client_finish(void *stream, enum stream_end end)
 			client, is_until_close ? CLIENT_RESET : CLIENT_CLOSE);
 		return;
 	}
-	if (!client->keeps_alive || !client->is_body_done)
+	if (!client->keeps_alive)
 		client->is_closing = true;
 	client_advance(client);
 }

@@ -1,5 +1,6 @@
 #include "proxy/exchange_private.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,8 +101,7 @@ exchange_complete(struct exchange *exchange)
 {
 	struct upstream *upstream = exchange->upstream;
 
-	if (upstream != NULL && exchange->is_body_sent &&
-		!exchange->is_upstream_deaf)
+	if (exchange->is_body_sent && !exchange->is_upstream_deaf)
 		upstream_release(upstream);
 	exchange_finish(exchange, STREAM_DONE);
 }
@@ -357,8 +357,8 @@ find_service(struct exchange *exchange)
 	struct slice target = message_slice(request, request->path);
 	struct slice path;
 
-	if (target.len > shard->text_size ||
-		!route_path_normalize(target, shard->text, &path)) {
+	assert(target.len <= shard->text_size);
+	if (!route_path_normalize(target, shard->text, &path)) {
 		exchange_reject(exchange, 400, "malformed path");
 		return false;
 	}

@@ -51,8 +51,8 @@ exchange_request_pipe(struct exchange *exchange, uint64_t n)
 {
 	uint64_t limit;
 
-	if (exchange->state < EXCHANGE_WAITING || exchange->upstream == NULL ||
-		exchange->is_upstream_deaf || exchange->body.len > 0 ||
+	if (exchange->state < EXCHANGE_WAITING || exchange->is_upstream_deaf ||
+		exchange->body.len > 0 ||
 		conn_is_blocked(&exchange->upstream->conn))
 		return NULL;
 	/* What is too much is refused where it is counted. */

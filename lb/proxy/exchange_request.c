@@ -123,7 +123,7 @@ exchange_pump_request(struct exchange *exchange)
 
 	if (exchange->state < EXCHANGE_WAITING || exchange->is_body_sent)
 		return;
-	if (exchange->is_upstream_deaf || upstream == NULL) {
+	if (exchange->is_upstream_deaf) {
 		take_window(exchange);
 		return;
 	}

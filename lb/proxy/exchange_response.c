@@ -23,7 +23,7 @@ exchange_pass_on(struct exchange *exchange, enum conn_result result)
 		exchange_abort(exchange);
 		return false;
 	}
-	if (result == CONN_BLOCKED && exchange->upstream != NULL)
+	if (result == CONN_BLOCKED)
 		upstream_set_reading(exchange->upstream, false);
 	return true;
 }
@@ -139,6 +139,6 @@ exchange_writable(struct exchange *exchange)
 {
 	if (exchange->is_pipe_last)
 		exchange_complete(exchange);
-	else if (exchange->upstream != NULL && !exchange->has_ended_down)
+	else if (exchange->upstream != NULL)
 		upstream_set_reading(exchange->upstream, true);
 }

@@ -79,7 +79,7 @@ tunnel_pump(struct exchange *exchange)
 		exchange->is_upstream_deaf = true;
 	exchange->bytes_in += exchange->body.len;
 	exchange->body = SLICE_NONE;
-	if (exchange->is_body_complete && !conn_is_blocked(&upstream->conn)) {
+	if (exchange->is_body_complete) {
 		exchange->is_body_sent = true;
 		upstream_end_sending(upstream);
 	}

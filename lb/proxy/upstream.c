@@ -1,5 +1,6 @@
 #include "proxy/upstream.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -33,8 +34,7 @@ upstream_close(struct upstream *upstream)
 	struct upstream_pool *pool = upstream->pool;
 	struct shard *shard = pool->shard;
 
-	if (upstream->state == UPSTREAM_CLOSED)
-		return;
+	assert(upstream->state != UPSTREAM_CLOSED);
 	if (upstream->state == UPSTREAM_IDLE)
 		upstream_pool_count_idle(pool, -1);
 	upstream->state = UPSTREAM_CLOSED;
@@ -56,10 +56,9 @@ upstream_fail(struct upstream *upstream, enum meter_error error)
 
 	if (upstream->state == UPSTREAM_CONNECTING)
 		upstream_pool_leave_out(upstream->pool);
+	assert(exchange != NULL);
 	upstream->exchange = NULL;
 	upstream_close(upstream);
-	if (exchange == NULL)
-		return;
 	exchange->upstream = NULL;
 	exchange->is_stale_failure = is_stale;
 	exchange_on_failure(exchange, error);
@@ -82,20 +81,17 @@ on_writable(struct upstream *upstream)
 {
 	switch (conn_flush(&upstream->conn, &upstream->pool->shard->buffers)) {
 	case CONN_SENT:
-		if (upstream->exchange != NULL)
-			exchange_on_upstream_writable(upstream->exchange);
+		exchange_on_upstream_writable(upstream->exchange);
 		break;
 	case CONN_BLOCKED:
 		upstream_touch_timeout(upstream);
 		break;
 	case CONN_FAILED:
 		upstream->has_failed_send = true;
-		/* An answer may have come before the failure: reading tells,
-		 * when that is on again. */
+		/* An answer may have come before the failure: where that can be
+		 * read, its event says so. */
 		if (!upstream->conn.is_reading)
 			upstream_fail(upstream, METER_ERROR_TRUNCATED);
-		else
-			upstream_on_readable(upstream);
 		break;
 	}
 }
@@ -129,11 +125,9 @@ on_event(evutil_socket_t fd, short what, void *arg)
 		on_connected(upstream);
 		return;
 	}
-	if (what & EV_WRITE && conn_is_blocked(&upstream->conn))
+	if (what & EV_WRITE)
 		on_writable(upstream);
-	/* Reading may have been put off, or done, by what was written. */
-	if (what & EV_READ && upstream->conn.is_reading &&
-		upstream->state != UPSTREAM_CLOSED)
+	if (what & EV_READ && upstream->state != UPSTREAM_CLOSED)
 		upstream_on_readable(upstream);
 }
 
@@ -209,9 +203,10 @@ connect_new(struct upstream_pool *pool, struct exchange *exchange)
 	fd = begin_connect(&pool->address, &is_connected);
 	if (fd < 0)
 		goto fail;
-	if (!conn_open(&upstream->conn, shard->worker.base, fd,
-		    is_connected ? CONN_ESTABLISHED : CONN_CONNECTING, on_event,
-		    upstream))
+	conn_init(&upstream->conn, shard->worker.base, fd,
+		is_connected ? CONN_ESTABLISHED : CONN_CONNECTING, on_event,
+		upstream);
+	if (!conn_watch(&upstream->conn))
 		goto fail;
 	upstream->pool = pool;
 	upstream->address = pool->address;

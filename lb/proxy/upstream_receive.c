@@ -1,5 +1,7 @@
 #include "proxy/upstream_private.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "http/h1_parse.h"
 #include "proxy/upstream_pool.h"
@@ -58,8 +60,7 @@ deliver_response(struct upstream *upstream, const struct message *response)
 	size_t consumed;
 	size_t produced;
 
-	upstream->is_keep_alive =
-		response->keep_alive && response->body != BODY_UNTIL_CLOSE;
+	upstream->is_keep_alive = response->keep_alive;
 	if (message_has(response, FIELD_KEEP_ALIVE))
 		upstream->announced_idle_ns = announced_idle_ns(response);
 	h1_body_start(
@@ -291,20 +292,21 @@ upstream_is_whole(struct upstream *upstream)
 	struct h1_limits limits = {UINT32_MAX, 0, MESSAGE_FIELDS_MAX};
 	struct buffer *in = upstream->in;
 	struct slice trailers;
+	enum h1_result result;
 	size_t scanned = 0;
-	size_t head_len;
+	size_t head_len = 0;
 	size_t consumed;
 	size_t produced;
 
-	if (in == NULL ||
-		h1_find_end(in->data + in->start, buffer_len(in),
-			buffer_len(in), &scanned, &head_len) != H1_OK ||
-		h1_parse_response(in->data + in->start, head_len, &limits,
-			(enum http_method)upstream->exchange->request.method,
-			response, NULL) != H1_OK)
-		return false;
-	upstream->is_keep_alive =
-		response->keep_alive && response->body != BODY_UNTIL_CLOSE;
+	/* Its head has been read before. */
+	result = h1_find_end(in->data + in->start, buffer_len(in),
+		buffer_len(in), &scanned, &head_len);
+	assert(result == H1_OK);
+	result = h1_parse_response(in->data + in->start, head_len, &limits,
+		(enum http_method)upstream->exchange->request.method, response,
+		NULL);
+	assert(result == H1_OK);
+	upstream->is_keep_alive = response->keep_alive;
 	h1_body_start(
 		&upstream->body, response->body, response->content_length);
 	return h1_body_decode(&upstream->body, in->data + in->start + head_len,

@@ -53,7 +53,7 @@ open_pair(enum conn_start start)
 		setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)),
 		0);
 	peer = fds[1];
-	assert_true(conn_open(&conn, base, fds[0], start, on_event, &conn));
+	conn_init(&conn, base, fds[0], start, on_event, &conn);
 }
 
 static int
@@ -73,6 +73,7 @@ set_up(void **state)
 	if (base == NULL)
 		return -1;
 	open_pair(CONN_ESTABLISHED);
+	assert_true(conn_watch(&conn));
 	return 0;
 }
 
@@ -310,8 +311,8 @@ make_pipe(struct pipe_pool *pool, size_t from, size_t to)
 
 	assert_non_null(pipe);
 	assert_true(pipe_is_empty(pipe));
-	assert_int_equal(write(pipe->write_fd, sent + from, to - from),
-		to - from);
+	assert_int_equal(
+		write(pipe->write_fd, sent + from, to - from), to - from);
 	pipe->len = to - from;
 	pipe_frame(pipe, (struct slice){sent + from - 18, 18},
 		(struct slice){sent + to, 2});
@@ -435,6 +436,7 @@ test_connecting_waits_for_writability_once(void **state)
 	conn_close(&conn, &buffers);
 	close(peer);
 	open_pair(CONN_CONNECTING);
+	assert_true(conn_watch(&conn));
 	assert_true(waits_for(EV_WRITE));
 	turn();
 	assert_int_equal(n_writable, 1);
@@ -476,6 +478,7 @@ test_closing_gives_back_what_is_owed(void **state)
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	close(peer);
 	open_pair(CONN_ESTABLISHED);
+	assert_true(conn_watch(&conn));
 	fill();
 	conn_abort(&conn, &buffers);
 	assert_false(conn_is_blocked(&conn));
@@ -488,7 +491,7 @@ test_unwatched_connection_is_silent_until_watched(void **state)
 	(void)state;
 	conn_close(&conn, &buffers);
 	close(peer);
-	open_pair(CONN_UNWATCHED);
+	open_pair(CONN_ESTABLISHED);
 	assert_int_equal(write(peer, "x", 1), 1);
 	event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
 	assert_int_equal(n_readable, 0);

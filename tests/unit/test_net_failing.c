@@ -73,7 +73,8 @@ set_up(void **state)
 		return -1;
 	setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	peer = fds[1];
-	return conn_open(&conn, base, fds[0], false, on_event, NULL) ? 0 : -1;
+	conn_init(&conn, base, fds[0], CONN_ESTABLISHED, on_event, NULL);
+	return conn_watch(&conn) ? 0 : -1;
 }
 
 static int
@@ -168,7 +169,8 @@ test_what_cannot_be_watched_fails(void **state)
 	assert_int_equal(send_bytes(BIG), CONN_FAILED);
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
-	assert_false(conn_open(&other, base, fds[0], false, on_event, NULL));
+	conn_init(&other, base, fds[0], CONN_ESTABLISHED, on_event, NULL);
+	assert_false(conn_watch(&other));
 	close(fds[0]);
 	close(fds[1]);
 }
