@@ -68,7 +68,7 @@ def test_a_group_moves_as_one():
                            "page": {"group": "shop",
                                     "match": {"paths": ["/page"]}}},
                  herd={"visit": "n/entry,n/page", "new": 0.2,
-                       "cookies": "perch-entry"}) as rollout:
+                       "cookies": "perch_entry"}) as rollout:
         rollout.release("entry", "v2")
         rollout.wait_share("page", 80)
         # One of the two is bad: both go back.
