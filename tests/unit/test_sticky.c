@@ -469,6 +469,23 @@ test_key_that_wins_rewrites_the_seed(void **state)
 }
 
 static void
+test_key_that_wins_does_so_in_a_group_too(void **state)
+{
+	struct sticky_input input = at_rest();
+
+	(void)state;
+	input.has_group_seed = true;
+	input.group_seed = 0x00abc;
+	input.has_key = true;
+	input.key_hash = 0x54321;
+	assert_int_equal(decide(&input).cell, 0x00abc);
+	input.is_identity_by_key = true;
+	assert_int_equal(decide(&input).cell, 0x54321);
+	input.has_key = false;
+	assert_int_equal(decide(&input).cell, 0x00abc);
+}
+
+static void
 test_dead_pin_is_rewritten_at_the_next_navigation(void **state)
 {
 	struct sticky_input input = at_rest();
@@ -818,6 +835,7 @@ main(void)
 			test_navigation_sets_a_pin_when_new_or_changed),
 		cmocka_unit_test(test_navigation_without_a_release_pins_too),
 		cmocka_unit_test(test_key_that_wins_rewrites_the_seed),
+		cmocka_unit_test(test_key_that_wins_does_so_in_a_group_too),
 		cmocka_unit_test(
 			test_dead_pin_is_rewritten_at_the_next_navigation),
 		cmocka_unit_test(test_assets_set_nothing),

@@ -8,6 +8,7 @@ import pytest
 
 from perchtest import LEAST_SHARE, RawClient, respond, wait_for
 from perchtest.browser import OF_V1, SCRIPT
+from perchtest.failing import FOR_EVER
 
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
 SWITCH = (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
@@ -38,6 +39,76 @@ def test_answer_though_the_rest_of_the_request_is_not_taken(backends, scene):
         here.failing.disarm()
         assert client.request().body == b"next"
     assert len(backend.connections) == 2
+
+
+def test_long_body_that_is_not_taken(backends, scene):
+    """What could pass unread is copied where bytes before it wait."""
+    backend = backends("one")
+    backend.play(respond(lambda r: str(len(r.body)).encode()))
+    here = scene({"web": backend})
+    with here.client() as client:
+        here.block(backend.port)
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Content-Length: 1000000\r\n\r\n" + "a" * 1000)
+        here.wait_failed()
+        for _ in range(2):
+            client.send("b" * 1000)
+            here.settle()
+        here.failing.disarm()
+        client.send("c" * 997000)
+        assert client.read_response("POST").body == b"1000000"
+
+
+def test_end_of_a_long_body_that_is_not_taken(backends, scene):
+    backend = backends("one")
+    here = scene({"web": backend})
+    got = []
+
+    def script(connection):
+        connection.read_head()
+        connection.reader.read_exactly(99000)
+        got.append(99000)
+        connection.reader.read_exactly(1000)
+        connection.send_response(b"whole")
+    backend.play(script, respond(b"next"))
+    with here.client() as client:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Content-Length: 100000\r\n\r\n")
+        backend.wait_heads(1)
+        client.send("a" * 99000)
+        wait_for("most of it", lambda: got)
+        here.failing.arm("splice", errno.EAGAIN, times=FOR_EVER,
+                         port=backend.port)
+        client.send("b" * 1000)
+        here.wait_failed()
+        here.failing.disarm()
+        assert client.read_response("POST").body == b"whole"
+        assert client.request("POST", body=b"more").body == b"next"
+
+
+def test_long_body_for_one_who_takes_nothing_more(backends, scene):
+    """It goes nowhere, and the answer comes all the same."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    may_answer = threading.Event()
+
+    def answer_early(connection):
+        connection.read_head()
+        connection.wait(may_answer)
+        connection.send_response(b"early")
+        connection.wait_closed()
+    backend.play(answer_early)
+    with here.client() as client:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Content-Length: 1000000\r\n\r\n")
+        backend.wait_heads(1)
+        here.failing.arm("splice", errno.EPIPE, port=backend.port)
+        client.send("a" * 1000)
+        here.wait_failed()
+        client.send("b" * 1000)
+        here.settle()
+        may_answer.set()
+        assert client.read_response("POST").body == b"early"
 
 
 def test_end_of_a_tunnel_behind_what_is_not_taken_yet(backends, scene):
@@ -179,6 +250,33 @@ def test_missing_said_by_one_who_did_not_take_the_request(backends, scene):
         here.settle()
 
 
+def test_missing_said_by_a_helper_who_did_not_take_the_request(
+        backends, scene):
+    """Its connection is of no use to the next one."""
+    v1 = backends("v1")
+    v1.play(respond(b"v1 lacks it", "404 Not Found"))
+    with socket.socket() as v2:
+        v2.bind(("127.0.0.1", 0))
+        v2.listen()
+        port = v2.getsockname()[1]
+        here = scene({"web": {
+            "versions": {"v1": v1, "v2": "127.0.0.1:%d" % port},
+            "stable": "v1"}})
+        here.perch.admin.release("web", "v2", LEAST_SHARE)
+        here.failing.arm("send", errno.EPIPE, port=port)
+        with here.client() as client:
+            client.send_request(target="/a.js",
+                                fields=dict(SCRIPT, **OF_V1))
+            connection, _ = v2.accept()
+            here.wait_failed()
+            connection.sendall(b"HTTP/1.1 404 Not Found\r\n"
+                               b"Content-Length: 0\r\n\r\n")
+            assert client.read_response().body == b"v1 lacks it"
+            connection.settimeout(20)
+            assert connection.recv(1) == b""
+            connection.close()
+
+
 # -- a client that takes nothing --------------------------------------------------
 
 def test_close_behind_an_answer_that_is_not_taken_yet(backends, scene):
@@ -195,6 +293,26 @@ def test_close_behind_an_answer_that_is_not_taken_yet(backends, scene):
         assert client.read_response().body == b"one"
         client.expect_close()
     assert [r.target for r in backend.heads] == ["/"]
+
+
+def test_last_answer_comes_before_what_can_be_read(backends, scene):
+    """A client can be written to and read from at once, and with what is
+    written its last answer begins: what it sent behind that stays unread."""
+    here = scene({"web": backends("one")})
+    with here.client() as client:
+        here.block(here.perch.port)
+        client.send("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"
+                    "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n"
+                    "Connection: close\r\n\r\n")
+        here.wait_failed()
+        with here.stopped():
+            client.send("GET /more HTTP/1.1\r\nHost: test\r\n\r\n")
+            here.failing.arm("send", errno.EAGAIN, skip=1,
+                             port=here.perch.port)
+        for _ in range(2):
+            assert client.read_response("CONNECT").status == 405
+        client.expect_close()
+    here.settle()
 
 
 def test_drain_while_an_answer_is_not_taken_yet(backends, scene):

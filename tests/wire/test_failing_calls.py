@@ -206,6 +206,24 @@ def test_each_watch_may_fail(backends, scene, play):
     assert set(outcomes) <= GOOD | {408, 503, 504, None}
 
 
+def test_watch_of_one_who_waits_may_fail(backends, scene):
+    """Who sends a request along with the connection is watched only when the
+    answer isn't there in a moment."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    assert here.is_served()  # there is a connection to the endpoint
+    backend.play(lambda c: (c.read_request(), c.wait_closed()))
+    with here.stopped():
+        client = here.client()
+        client.send_request()
+        here.failing.arm("epoll", errno.ENOSPC)
+    client.expect_close()
+    client.close()
+    assert here.failing.count == 1
+    backend.play(respond())
+    assert here.is_served()
+
+
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE])
 def test_no_pipe_for_a_large_answer(backends, scene, error):
     """Then it is copied."""

@@ -143,8 +143,11 @@ def idle(scene, backends):
 
 @pytest.fixture
 def slow(idle):
-    """The same with a release of v2 at 10 %."""
+    """The same with a release of v2 at 10 %. Nothing of it is on its way to
+    the disk any more: behind the start comes the state that it has led to."""
     accepted(idle.perch, "release", version="v2")
+    accepted(idle.perch, "pause")
+    accepted(idle.perch, "resume")
     return idle
 
 
@@ -339,8 +342,12 @@ def test_who_waits_for_a_candidate_is_sent_to_stable(make, method, fields):
         for v in (version(web, "v1"), version(web, "v2"))))
 
 
-@pytest.mark.parametrize("word", ["promote", "share"])
-def test_who_waits_for_a_candidate_that_stays_is_sent_there(make, word):
+@pytest.mark.parametrize("words", [
+    [("share", {"share": 1})], [("promote", {})],
+    # It drains by then.
+    [("promote", {}), ("release", {"version": "v3"}), ("promote", {})],
+], ids=["share", "promote", "drain"])
+def test_who_waits_for_a_candidate_that_stays_is_sent_there(make, words):
     web = make(limits={"endpoint_connections": 1})
     accepted(web, "release", version="v2", share=100)
     go_on = threading.Event()
@@ -356,7 +363,8 @@ def test_who_waits_for_a_candidate_that_stays_is_sent_there(make, word):
         second.send_request()
         wait_for("it to wait",
                  lambda: version(web, "v2")["in_flight"] == 2)
-        accepted(web, word, **({"share": 1} if word == "share" else {}))
+        for word, body in words:
+            accepted(web, word, **body)
         go_on.set()
         assert first.read_response().body == b"v2"
         assert second.read_response().body == b"v2"

@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from perchtest import Load, RawClient, wait_for
-from perchtest.browser import Browser
+from perchtest.browser import NAVIGATE, Browser
 
 PLANS = {
     "plans": {
@@ -353,6 +353,27 @@ def test_acknowledged_words_survive_a_kill(web):
     release = after_kill()
     assert (release["running"], release["state"]) == (False, "done")
     assert web.admin.service("web")["stable"] == "v2"
+
+
+@pytest.mark.parametrize("entry,seed", [
+    ("00abc.-.-.-", "00abc"), ("00abc.0.-.e1", "00abc"), ("gg", None),
+    ("", None)])
+def test_a_new_client_of_a_service_is_the_one_of_its_group(
+        start, backends, entry, seed):
+    """If the cookie of the other service can be read."""
+    e1, p1 = backends("e1", "p1")
+    perch = start({
+        "entry": {"versions": {"e1": e1}, "group": "shop",
+                  "match": {"paths": ["/entry"]}},
+        "page": {"versions": {"p1": p1}, "group": "shop",
+                 "match": {"paths": ["/page"]}}})
+    with RawClient(perch.port) as client:
+        answer = client.request("GET", "/page", fields=dict(
+            NAVIGATE, Cookie="perch_entry=" + entry))
+    assert answer.body == b"p1"
+    value, _ = answer.cookies()["perch_page"]
+    found = value.split(".")[0]
+    assert found == seed if seed else len(found) == 5
 
 
 def test_a_groups_release_survives_a_kill(web):

@@ -530,6 +530,63 @@ def test_error_page_is_the_candidate_s_if_stable_fails(
     assert web.version("v2")["responses"]["5xx"] == 1
 
 
+@pytest.mark.parametrize("status,fields", [
+    ("503 E", FETCH), ("404 Not Found", SCRIPT)], ids=["shield", "rescue"])
+def test_held_answer_that_turns_out_to_be_broken(site, status, fields):
+    """It was all there was left to say."""
+    web = site()
+    web.v1.play(_fails(status))
+    web.v2.play(lambda c: (c.read_request(), c.send(
+        b"HTTP/1.1 %s\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+        % status.encode())))
+    assert _is_not_shielded(web.ask(fields=fields), 502)
+    web.wait_errors(bad_response=1)
+
+
+@pytest.mark.parametrize("status,fields,mark", [
+    ("503 E", FETCH, "X-Perch-Shielded"),
+    ("404 Not Found", SCRIPT, "X-Perch-Rescued")], ids=["shield", "recall"])
+def test_stable_s_turn_is_awaited(site, status, fields, mark):
+    """Who waits for stable already has no candidate to leave."""
+    web = site({"limits": {"endpoint_connections": 1}})
+    go_on = threading.Event()
+
+    def slow(c):
+        c.read_request()
+        c.wait(go_on)
+        c.send_response(b"slow")
+    web.v2.play(_fails(status))
+    assert web.ask(fields=fields).one(mark) == "v1"
+    web.v1.play(slow, respond(b"v1"))
+    with RawClient(web.perch.port) as first:
+        first.send_request(fields={"X-Perch-Version": "v1"})
+        wait_for("the first", lambda: len(web.v1.heads) == 1)
+        web.client.send_request("GET", "/a", "test", fields)
+        wait_for("it to wait", lambda: sum(
+            web.version(name)["in_flight"] for name in ("v1", "v2")) == 2)
+        web.perch.admin.rollback("web")
+        go_on.set()
+        assert first.read_response().body == b"slow"
+        assert web.client.read_response().one(mark) == "v1"
+
+
+def test_candidate_that_a_reload_takes_all_endpoints_from(site):
+    """Nobody sees that, until the release is rolled back for it. Where stable
+    fails as well it is the candidate's failure, of no endpoint."""
+    web = site()
+    web.v1.play(respond(b"v1"), _fails("503 E", b"v1 fails"))
+    web.perch.config["services"]["web"]["versions"]["v2"] = {
+        "endpoints": ["nowhere.invalid:80"]}
+    web.perch.write_config()
+    web.perch.reload()
+    answers = []
+    while web.perch.admin.service("web")["release"]["running"]:
+        answers += [web.ask() for _ in range(4)]
+    for answer in answers:
+        assert answer.status in (200, 503)
+        assert answer.body != b"v2"
+
+
 def test_stable_that_is_gone_is_not_asked_for_long(site):
     web = site()
     web.v1.stop_listening()

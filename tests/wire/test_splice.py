@@ -163,6 +163,31 @@ def test_both_ways_at_once(passing, framing):
     assert got == [md5(BODY)]
 
 
+@FRAMINGS
+def test_upload_beside_a_download(passing, framing):
+    """The answer is under way before most of the request: it has the pipe."""
+    perch, backend = passing
+    got = []
+    half = SIZE // 2
+
+    def script(c):
+        c.reader.keep_raw = False
+        request = c.read_head()
+        c.send(RESPONSE_HEAD + framing_field("length") + BODY[:half])
+        got.append(md5(c.read_body(request).body))
+        c.send(BODY[half:])
+    backend.play(script)
+    with RawClient(perch.port) as client:
+        client.reader.keep_raw = False
+        client.send(REQUEST_HEAD + framing_field(framing))
+        assert client.reader.read_response_head().status == 200
+        body = client.reader.read_exactly(half)
+        assert perch.has_spliced()
+        client.send(framed(framing))
+        assert md5(body + client.reader.read_exactly(SIZE - half)) == md5(BODY)
+    assert got == [md5(BODY)]
+
+
 @LONG_FRAMINGS
 def test_slow_reader_of_download(start, backends, framing):
     backend = backends("one")

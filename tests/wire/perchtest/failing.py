@@ -6,9 +6,11 @@ byte: states in which a test can't put a machine, or not at the right moment.
 
 import contextlib
 import errno
+import glob
 import mmap
 import os
 import re
+import signal
 import struct
 import subprocess
 
@@ -131,6 +133,25 @@ class Scene:
     def block(self, port):
         """Sockets with that port take nothing, until disarm()."""
         self.failing.arm("send", errno.EAGAIN, times=FOR_EVER, port=port)
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """While it lasts perch isn't run; then it finds all at once that has
+        come meanwhile, and what is armed to fail."""
+        self.perch.send_signal(signal.SIGSTOP)
+        try:
+            wait_for("perch to be stopped", self._is_stopped)
+            yield
+        finally:
+            self.perch.send_signal(signal.SIGCONT)
+
+    def _is_stopped(self):
+        """All of its threads are."""
+        for stat in glob.glob("/proc/%d/task/*/stat" % self.perch.pid):
+            with open(stat, encoding="ascii") as file:
+                if file.read().rpartition(")")[2].split()[0] != "T":
+                    return False
+        return True
 
     def wait_failed(self, n=1):
         wait_for("the call to fail", lambda: self.failing.count >= n)
