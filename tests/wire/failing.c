@@ -6,7 +6,8 @@
  * it and tells it what to do): what a test wants is in a file, named by the
  * environment's FAILING, that both map. A call of the kind that is armed goes
  * well `skip` times, then fails `times` times with `error`; of calls on sockets
- * only those count that have `port` on either end, if that isn't 0.
+ * only those count that have `port` on either end, if that isn't 0. Whatever is
+ * armed, recv() on a socket with `paused_port` waits as long as that isn't 0.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -36,7 +37,6 @@ enum call {
 	CALL_PIPE,
 	CALL_EPOLL,
 	CALL_SEND_ONE, /* sends one byte of what it was given */
-	CALL_PAUSE, /* recv() waits as long as this is armed */
 	CALL_SYNC_HANGS, /* the journal's fsync() does so */
 	CALL_SYNC_LASTS, /* it takes SYNC_US */
 };
@@ -51,6 +51,8 @@ struct control {
 	atomic_int error;
 	atomic_int port;
 	atomic_int n_failed;
+	atomic_int paused_port;
+	atomic_int n_paused;
 };
 
 static struct control nothing;
@@ -95,15 +97,12 @@ has_peer(int fd)
 }
 
 static bool
-has_port(int fd)
+has_port(int fd, int port)
 {
 	struct sockaddr_in here = {0};
 	struct sockaddr_in there = {0};
 	socklen_t len = sizeof(here);
-	int port = control->port;
 
-	if (port == 0)
-		return true;
 	getsockname(fd, (struct sockaddr *)&here, &len);
 	len = sizeof(there);
 	getpeername(fd, (struct sockaddr *)&there, &len);
@@ -115,7 +114,7 @@ static bool
 must_fail(enum call call, int fd)
 {
 	if (control->call != (int)call || !is_its_thread(call) ||
-		(fd >= 0 && !has_port(fd)))
+		(fd >= 0 && control->port != 0 && !has_port(fd, control->port)))
 		return false;
 	if (control->skip > 0) {
 		control->skip--;
@@ -130,6 +129,19 @@ must_fail(enum call call, int fd)
 		shutdown(fd, SHUT_RDWR);
 	errno = control->error;
 	return true;
+}
+
+/* Of the workers' sockets. */
+static void
+pause_at(int fd)
+{
+	int port = control->paused_port;
+
+	if (port == 0 || !is_its_thread(CALL_RECV) || !has_port(fd, port))
+		return;
+	control->n_paused++;
+	while (control->paused_port != 0)
+		usleep(200);
 }
 
 /* --- memory ------------------------------------------------------------------ */
@@ -241,8 +253,7 @@ recv(int fd, void *buf, size_t len, int flags)
 {
 	REAL(recv)
 
-	while (must_fail(CALL_PAUSE, fd))
-		usleep(200);
+	pause_at(fd);
 	return must_fail(CALL_RECV, fd) ? -1 : real(fd, buf, len, flags);
 }
 

@@ -299,13 +299,13 @@ def test_last_answer_comes_before_what_can_be_read(backends, scene):
     """A client can be written to and read from at once, and with what is
     written its last answer begins: what it sent behind that stays unread."""
     here = scene({"web": backends("one")})
-    with here.client() as client:
+    with here.client() as client, here.client() as other:
         here.block(here.perch.port)
         client.send("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"
                     "CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n"
                     "Connection: close\r\n\r\n")
         here.wait_failed()
-        with here.stopped():
+        with here.failing.paused(other, here.perch):
             client.send("GET /more HTTP/1.1\r\nHost: test\r\n\r\n")
             here.failing.arm("send", errno.EAGAIN, skip=1,
                              port=here.perch.port)
@@ -313,6 +313,38 @@ def test_last_answer_comes_before_what_can_be_read(backends, scene):
             assert client.read_response("CONNECT").status == 405
         client.expect_close()
     here.settle()
+
+
+# Which of two sockets is looked at first when the pause is over is chance.
+@pytest.mark.parametrize("n", range(10))
+def test_bad_chunk_behind_what_was_not_taken(backends, scene, n):
+    """An endpoint can be written to and read from at once, and with what is
+    written its request comes to a bad end: what it has said is too late."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    may_speak, has_spoken = threading.Event(), threading.Event()
+
+    def script(connection):
+        connection.read_head()
+        connection.wait(may_speak)
+        connection.send(b"HTTP/1.1 200 OK\r\n")
+        has_spoken.set()
+        connection.wait_closed()
+    backend.play(script, respond(b"next"))
+    with here.client() as client, here.client() as other:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+        backend.wait_heads(1)
+        here.block(backend.port)
+        for piece in ("3\r\ndef\r\n", "3\r\nghi\r\n", "zz\r\n"):
+            client.send(piece)
+            here.settle()
+        with here.failing.paused(other, here.perch):
+            may_speak.set()
+            assert has_spoken.wait(20)
+            here.failing.disarm()
+        assert client.read_response("POST").status == 400
+    assert here.is_served()
 
 
 def test_drain_while_an_answer_is_not_taken_yet(backends, scene):
@@ -401,6 +433,21 @@ def test_request_that_comes_just_before_the_drain_is_served(backends, scene):
         assert answer.list("Connection") == ["close"]
         for one in here.holders + [other]:
             one.close()
+    assert here.perch.wait() == 0
+
+
+def test_head_that_goes_on_coming_in_the_drain(backends, scene):
+    """Its connection, where it was the first, is waited for."""
+    here = scene({"web": backends("one")})
+    client, other = here.holders
+    here.perch.send_signal(3)
+    wait_for("/readyz to say no", lambda: not here.perch.admin.is_ready())
+    client.send("ET / HTTP/1.1\r\n")
+    assert client.is_quiet(0.1)
+    client.send("Host: test\r\n\r\n")
+    assert client.read_response().body == b"one"
+    client.expect_close()
+    other.close()
     assert here.perch.wait() == 0
 
 

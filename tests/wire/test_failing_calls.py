@@ -224,6 +224,20 @@ def test_watch_of_one_who_waits_may_fail(backends, scene):
     assert here.is_served()
 
 
+def test_watch_of_one_who_is_refused_may_fail(backends, scene):
+    """Then what else it sends isn't waited for."""
+    here = scene({"web": backends("one")})
+    with here.stopped():
+        client = here.client()
+        client.send("nonsense\r\n\r\n")
+        here.failing.arm("epoll", errno.ENOSPC)
+    assert client.read_response().status == 400
+    client.expect_close()
+    client.close()
+    assert here.failing.count == 1
+    assert here.is_served()
+
+
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE])
 def test_no_pipe_for_a_large_answer(backends, scene, error):
     """Then it is copied."""

@@ -22,9 +22,12 @@ _SOURCE = os.path.join(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))), "failing.c")
 # The order of enum call.
 _CALLS = ["none", "memory", "socket", "connect", "connect_at_once", "recv",
-          "send", "splice", "pipe", "epoll", "send_one", "pause",
+          "send", "splice", "pipe", "epoll", "send_one",
           "sync_hangs", "sync_lasts"]
-_N_FAILED = 20  # offset
+# Offsets.
+_N_FAILED = 20
+_PAUSED_PORT = 24
+_N_PAUSED = 28
 FOR_EVER = 1 << 30
 
 
@@ -64,24 +67,32 @@ class Failing:
         """From now on; what was armed before isn't any more."""
         self.disarm()
         self._memory[4:24] = struct.pack("5i", skip, times, error, port, 0)
-        self._memory[0:4] = struct.pack("i", _CALLS.index(call))
+        self._put(0, _CALLS.index(call))
 
     def change_error(self, error):
         """Of what is armed; no call goes well meanwhile."""
-        self._memory[12:16] = struct.pack("i", error)
+        self._put(12, error)
 
     def disarm(self):
-        self._memory[0:4] = struct.pack("i", 0)
+        self._put(0, 0)
 
     @contextlib.contextmanager
     def paused(self, client, perch):
         """While it lasts perch's only worker does nothing; then it finds all
-        that has come meanwhile at once. client sends it the first byte."""
-        self.arm("pause", times=FOR_EVER, port=perch.port)
+        that has come meanwhile at once. client sends it the first byte. What
+        is armed stays so."""
+        self._put(_N_PAUSED, 0)
+        self._put(_PAUSED_PORT, perch.port)
         client.send("G")
-        wait_for("the pause", lambda: self.count > 0)
+        wait_for("the pause", lambda: self._get(_N_PAUSED) > 0)
         yield
-        self.disarm()
+        self._put(_PAUSED_PORT, 0)
+
+    def _put(self, offset, value):
+        self._memory[offset:offset + 4] = struct.pack("i", value)
+
+    def _get(self, offset):
+        return struct.unpack_from("i", self._memory, offset)[0]
 
     @contextlib.contextmanager
     def hanging_disk(self):
@@ -97,7 +108,7 @@ class Failing:
     @property
     def count(self):
         """How many calls have failed since arm()."""
-        return struct.unpack_from("i", self._memory, _N_FAILED)[0]
+        return self._get(_N_FAILED)
 
     def close(self):
         self._memory.close()
