@@ -1,6 +1,7 @@
 sbin_PROGRAMS += perchctl
 perchctl_SOURCES = \
 	lb/ctl/client.c lb/ctl/client.h \
+	lb/ctl/help.c lb/ctl/help.h \
 	lb/ctl/options.c lb/ctl/options.h \
 	lb/ctl/perchctl.c \
 	lb/ctl/print.c lb/ctl/print.h lb/ctl/print_release.c \

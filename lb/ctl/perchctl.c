@@ -10,53 +10,13 @@
 #include <jansson.h>
 
 #include "ctl/client.h"
+#include "ctl/help.h"
 #include "ctl/options.h"
 #include "ctl/show.h"
 #include "ctl/talk.h"
 #include "ctl/words.h"
 
-#define DEFAULT_ADMIN "127.0.0.1:9900"
 #define NOTIFY_TEST "/api/v1/notify/test"
-
-static const char usage_text[] =
-	"usage: perchctl [--admin ADDRESS] COMMAND\n"
-	"\n"
-	"UNIT is a service, or a group of services that are released "
-	"together.\n"
-	"\n"
-	"  status [UNIT] [--json] [--watch [SECONDS]]\n"
-	"                    releases, rates, errors and times of the last "
-	"seconds\n"
-	"  plan UNIT [--clients PER_SECOND] [--error-rate PERCENT] [--json]\n"
-	"                    how soon each step of a release sees harm\n"
-	"  history UNIT [--max N] [--json]\n"
-	"                    who did what to its releases, when and why\n"
-	"\n"
-	"  release start UNIT VERSION|SERVICE=VERSION... [--share PERCENT]\n"
-	"          [--plan NAME] [--auto|--manual]\n"
-	"                    give a version more and more of the clients\n"
-	"  pause UNIT        stay at this share\n"
-	"  resume UNIT       go on from it\n"
-	"  advance UNIT      go to the next step now\n"
-	"  share UNIT PERCENT\n"
-	"                    set the share and pause the plan there; resume to "
-	"go on\n"
-	"  promote UNIT      make the candidate the stable version\n"
-	"  rollback UNIT     send everybody back to the stable version\n"
-	"\n"
-	"  Those that change something take --why TEXT and --who NAME for the "
-	"history;\n"
-	"  promote, rollback, a share that is lower or leaves steps out, and a "
-	"start\n"
-	"  that ends another release ask first on a terminal, unless --yes is "
-	"there.\n"
-	"\n"
-	"  notify test       send an event to every webhook\n"
-	"  version           say which perchctl this is\n"
-	"  help              say this\n"
-	"\n"
-	"ADDRESS is HOST:PORT or unix:PATH; default: $PERCH_ADMIN, "
-	"else\n" DEFAULT_ADMIN ".\n";
 
 static int
 run_notify(const struct options *options)
@@ -86,11 +46,25 @@ run_version(const struct options *options)
 	return TALK_DONE;
 }
 
+/* "help", "help COMMAND", and "help release start". */
 static int
 run_help(const struct options *options)
 {
-	fputs(usage_text, stdout);
-	return TALK_DONE;
+	const char *name =
+		options->n_arguments > 1 ? options->arguments[1] : NULL;
+	const char *second =
+		options->n_arguments > 2 ? options->arguments[2] : NULL;
+
+	if (name == NULL) {
+		help_print(stdout);
+		return TALK_DONE;
+	}
+	if (help_print_command(stdout, name, second))
+		return TALK_DONE;
+	fprintf(stderr, "perchctl: no command \"%s%s%s\"\n", name,
+		second != NULL ? " " : "", second != NULL ? second : "");
+	fputs("Try \"perchctl help\".\n", stderr);
+	return TALK_USAGE;
 }
 
 static const struct command {
@@ -99,58 +73,57 @@ static const struct command {
 	int n_max;
 	unsigned options;
 	int (*run)(const struct options *options);
-	const char *usage;
 } commands[] = {
-	{"status", 1, 2, OPTION_JSON | OPTION_WATCH, show_status,
-		"usage: status [UNIT] [--json] [--watch [SECONDS]]"},
+	{"status", 1, 2, OPTION_JSON | OPTION_WATCH, show_status},
 	{"plan", 2, 2, OPTION_JSON | OPTION_CLIENTS | OPTION_ERROR_RATE,
-		show_plan,
-		"usage: plan UNIT [--clients PER_SECOND] [--error-rate "
-		"PERCENT] [--json]"},
-	{"history", 2, 2, OPTION_JSON | OPTION_MAX, show_history,
-		"usage: history UNIT [--max N] [--json]"},
+		show_plan},
+	{"history", 2, 2, OPTION_JSON | OPTION_MAX, show_history},
 	{"release", 4, OPTIONS_ARGUMENTS_MAX,
 		OPTIONS_OF_WORDS | OPTION_SHARE | OPTION_PLAN | OPTION_AUTO,
-		words_release,
-		"usage: release start UNIT VERSION|SERVICE=VERSION... "
-		"[--share PERCENT] [--plan NAME] [--auto|--manual] "
-		"[--why TEXT] [--who NAME] [--yes]"},
-	{"share", 3, 3, OPTIONS_OF_WORDS, words_share,
-		"usage: share UNIT PERCENT [--why TEXT] [--who NAME] [--yes]"},
-	{"advance", 2, 2, OPTIONS_OF_WORDS, words_advance,
-		"usage: advance UNIT [--why TEXT] [--who NAME]"},
-	{"pause", 2, 2, OPTIONS_OF_WORDS, words_pause,
-		"usage: pause UNIT [--why TEXT] [--who NAME]"},
-	{"resume", 2, 2, OPTIONS_OF_WORDS, words_resume,
-		"usage: resume UNIT [--why TEXT] [--who NAME]"},
-	{"promote", 2, 2, OPTIONS_OF_WORDS, words_promote,
-		"usage: promote UNIT [--why TEXT] [--who NAME] [--yes]"},
-	{"rollback", 2, 2, OPTIONS_OF_WORDS, words_rollback,
-		"usage: rollback UNIT [--why TEXT] [--who NAME] [--yes]"},
-	{"notify", 2, 2, 0, run_notify, "usage: notify test"},
-	{"version", 1, 1, 0, run_version, "usage: version"},
-	{"help", 1, 1, 0, run_help, "usage: help"},
+		words_release},
+	{"share", 3, 3, OPTIONS_OF_WORDS, words_share},
+	{"advance", 2, 2, OPTIONS_OF_WORDS, words_advance},
+	{"pause", 2, 2, OPTIONS_OF_WORDS, words_pause},
+	{"resume", 2, 2, OPTIONS_OF_WORDS, words_resume},
+	{"promote", 2, 2, OPTIONS_OF_WORDS, words_promote},
+	{"rollback", 2, 2, OPTIONS_OF_WORDS, words_rollback},
+	{"notify", 2, 2, 0, run_notify},
+	{"version", 1, 1, 0, run_version},
+	{"help", 1, 3, 0, run_help},
 };
+
+static const struct command *
+find_command(const char *name)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
 
 static int
 run(const struct options *options)
 {
-	const struct command *command = NULL;
+	const struct command *command = find_command(options->arguments[0]);
 	struct error error;
 
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
-		if (strcmp(commands[i].name, options->arguments[0]) == 0)
-			command = &commands[i];
-	}
 	if (command == NULL) {
 		fprintf(stderr, "perchctl: no command \"%s\"\n",
 			options->arguments[0]);
+		fputs("Try \"perchctl help\".\n", stderr);
 		return TALK_USAGE;
+	}
+	/* "status --help" and the like, with whatever else is there. */
+	if (options->wants_help) {
+		(void)!help_print_command(stdout, command->name, NULL);
+		return TALK_DONE;
 	}
 	if (options->n_arguments < command->n_min ||
 		options->n_arguments > command->n_max ||
-		(options->given & ~command->options) != 0)
-		return talk_complain(TALK_USAGE, command->usage);
+		(options->given & ~command->options) != 0) {
+		help_print_usage(stderr, command->name);
+		return TALK_USAGE;
+	}
 	if (!client_check_address(options->admin, &error))
 		return talk_complain(TALK_USAGE, error.message);
 	return command->run(options);
@@ -162,16 +135,14 @@ main(int argc, char **argv)
 	struct options options = {.admin = getenv("PERCH_ADMIN")};
 
 	if (options.admin == NULL || *options.admin == '\0')
-		options.admin = DEFAULT_ADMIN;
+		options.admin = HELP_DEFAULT_ADMIN;
 	if (!options_parse(argv, &options))
 		return TALK_USAGE;
-	if (options.wants_help)
-		return run_help(&options);
 	if (options.wants_version)
 		return run_version(&options);
 	if (options.n_arguments == 0) {
-		fputs(usage_text, stderr);
-		return TALK_USAGE;
+		help_print(options.wants_help ? stdout : stderr);
+		return options.wants_help ? TALK_DONE : TALK_USAGE;
 	}
 	return run(&options);
 }

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from perchtest import RawClient
+from perchtest import Perch, RawClient
 from perchtest.terminal import screen_of
 
 PLANS = {"plans": {"slow": {"steps": [5, 10, 20, 50, 100], "hold": "1h"}}}
@@ -200,6 +200,60 @@ def test_refusals(web, arguments, error):
     code, out, errors = web.ctl(*arguments, check=False)
     assert (code, out) == (1, "")
     assert error in errors
+
+
+# -- help ---------------------------------------------------------------------
+
+COMMANDS = ["status", "plan", "history", "release", "pause", "resume",
+            "advance", "share", "promote", "rollback", "notify", "version",
+            "help"]
+
+
+@pytest.fixture
+def nobody():
+    """perchctl without a perch: whoever asks for help may have none."""
+    with Perch({"web": ["127.0.0.1:1"]}, start=False) as perch:
+        yield perch
+        perch.is_killed = True
+
+
+def test_help_names_every_command(nobody):
+    _, page, _ = nobody.ctl("help")
+    assert [name for name in COMMANDS if "\n  %s " % name in page] == COMMANDS
+    assert nobody.ctl("--help")[1] == nobody.ctl("-h")[1] == page
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command(nobody, name):
+    _, text, errors = nobody.ctl("help", name)
+    assert errors == ""
+    assert text.startswith("usage: perchctl %s" % name)
+    assert max(map(len, text.splitlines())) <= 80
+    # More than how it is written.
+    assert text.partition("\n\n")[2]
+    assert nobody.ctl(name, "--help")[1] == text
+    assert nobody.ctl(name, "-h", "and", "more")[1] == text
+
+
+def test_help_of_a_command_of_two_words(nobody):
+    assert nobody.ctl("help", "release", "start") == \
+        nobody.ctl("help", "release")
+
+
+@pytest.mark.parametrize("words", [["nothing"], ["release", "stop"],
+                                   ["status", "now"], ["release", ""]])
+def test_help_of_nothing(nobody, words):
+    code, out, errors = nobody.ctl("help", *words, check=False)
+    assert (code, out) == (2, "")
+    assert 'no command "%s"' % " ".join(words) in errors
+
+
+def test_bad_usage_says_how_it_is_written(nobody):
+    code, _, errors = nobody.ctl("share", "web", check=False)
+    assert code == 2
+    assert errors == (
+        "usage: perchctl share UNIT PERCENT [--why TEXT] [--who NAME] "
+        '[--yes]\nTry "perchctl help share".\n')
 
 
 # -- tables -------------------------------------------------------------------
