@@ -1,6 +1,7 @@
 #include "admin/plan_json.h"
 
 #include <math.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 
@@ -117,28 +118,53 @@ number(double value)
 	return json_real(round(value / unit) * unit);
 }
 
+/* Why a step never sees so many times the errors; NULL if it does. */
+static const char *
+why_not(uint16_t share_bp, const struct plan_json_traffic *traffic,
+	double ratio)
+{
+	if (share_bp >= RELEASE_SHARE_FULL)
+		return "nobody_to_compare";
+	if (traffic->clients_per_s <= 0)
+		return "no_clients";
+	if (isnan(traffic->error_rate))
+		return "errors_unknown";
+	if (traffic->error_rate <= 0)
+		return "no_errors";
+	if (traffic->error_rate * ratio > 1)
+		return "more_than_all";
+	return NULL;
+}
+
+static void
+add_seconds(json_t *step, const struct goes_by *plan, uint16_t share_bp,
+	const struct plan_json_traffic *traffic, int ratio)
+{
+	const char *reason = why_not(share_bp, traffic, ratio);
+	double seconds = NAN;
+	char key[32];
+
+	if (reason == NULL)
+		seconds = evidence_seconds_to_see(traffic->clients_per_s,
+			(double)share_bp / RELEASE_SHARE_FULL,
+			traffic->error_rate, ratio, plan->false_rollback);
+	snprintf(key, sizeof(key), "seconds_%dx", ratio);
+	json_object_set_new(step, key, number(seconds));
+	snprintf(key, sizeof(key), "why_not_%dx", ratio);
+	json_object_set_new(
+		step, key, reason != NULL ? json_string(reason) : json_null());
+}
+
 static json_t *
 step_json(const struct goes_by *plan, uint16_t share_bp,
 	const struct plan_json_traffic *traffic)
 {
-	double share = (double)share_bp / RELEASE_SHARE_FULL;
-	double twice = NAN, tenfold = NAN;
+	json_t *step = json_pack("{s:f, s:f}", "share", share_bp / 100.0,
+		"hold_s", (double)plan->hold_ns / (double)CLOCK_NS_PER_S);
 
-	/* At 100 % there is nobody left to compare with. */
-	if (share_bp < RELEASE_SHARE_FULL) {
-		twice = evidence_seconds_to_see(traffic->clients_per_s, share,
-			traffic->error_rate, 2, plan->false_rollback);
-		tenfold = evidence_seconds_to_see(traffic->clients_per_s, share,
-			traffic->error_rate, 10, plan->false_rollback);
-	}
-	/* More than everybody can't be hurt. */
-	if (traffic->error_rate * 2 > 1)
-		twice = NAN;
-	if (traffic->error_rate * 10 > 1)
-		tenfold = NAN;
-	return json_pack("{s:f, s:f, s:o, s:o}", "share", share_bp / 100.0,
-		"hold_s", (double)plan->hold_ns / (double)CLOCK_NS_PER_S,
-		"seconds_2x", number(twice), "seconds_10x", number(tenfold));
+	add_seconds(step, plan, share_bp, traffic, 2);
+	add_seconds(step, plan, share_bp, traffic, 10);
+	return step;
 }
 
 json_t *

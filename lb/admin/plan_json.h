@@ -18,12 +18,16 @@ struct plan_json_traffic {
 };
 
 /*
- * {"plan", "steps": [{"share", "hold_s", "seconds_2x", "seconds_10x"}],
- * "clients_per_s", "error_rate", "measured", "clients_by", "error_rate_by"}; a
- * new reference. The last two say where a number comes from: "given"; "release",
- * of the step that runs; or "requests", of the last seconds, each taken for a
- * client. measured: one of the two wasn't given. Seconds are null where it is
- * never seen.
+ * {"plan", "steps": [{"share", "hold_s", "seconds_2x", "seconds_10x",
+ * "why_not_2x", "why_not_10x"}], "clients_per_s", "error_rate", "measured",
+ * "clients_by", "error_rate_by"}; a new reference. The last two say where a
+ * number comes from: "given"; "release", of the step that runs; or "requests", of
+ * the last seconds, each taken for a client. measured: one of the two wasn't
+ * given. error_rate is null where there was nothing to measure it by. Seconds are
+ * null where it is never seen, and "why_not_..." says why; else that is null:
+ * "nobody_to_compare" (at 100 % stable has no clients), "no_clients",
+ * "errors_unknown", "no_errors" (no multiple of none), "more_than_all" (more than
+ * everybody can't be hurt).
  */
 json_t *
 plan_json(const struct service_source *source, const struct registry_unit *unit,

@@ -361,6 +361,51 @@ explain_source(const json_t *answer, const char *key)
 	return "given";
 }
 
+/* What a "-" of the table means, once for each reason that is there. */
+static void
+explain_unseen(FILE *out, const json_t *steps)
+{
+	static const struct {
+		const char *name;
+		const char *words;
+	} reasons[] = {
+		{"no_clients",
+			"there are no clients to see it by; --clients says how "
+			"many to expect"},
+		{"errors_unknown",
+			"it isn't known how often clients meet an error; "
+			"--error-rate says how often to expect it"},
+		{"no_errors",
+			"there are no errors, and no multiple of none can be "
+			"seen; --error-rate says how many to expect"},
+		{"more_than_all",
+			"so many times the errors would hurt more than all "
+			"clients"},
+		{"nobody_to_compare",
+			"at 100 % nobody is left on the stable version to "
+			"compare with"},
+	};
+	unsigned n = 0;
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		const json_t *step;
+		bool is_there = false;
+		size_t j;
+
+		json_array_foreach(steps, j, step)
+		{
+			if (strcmp(text_of(step, "why_not_2x"),
+				    reasons[i].name) == 0 ||
+				strcmp(text_of(step, "why_not_10x"),
+					reasons[i].name) == 0)
+				is_there = true;
+		}
+		if (is_there)
+			fprintf(out, "%s-: %s\n", n++ == 0 ? "\n" : "",
+				reasons[i].words);
+	}
+}
+
 void
 print_plan(FILE *out, const char *name, const json_t *answer)
 {
@@ -392,4 +437,5 @@ print_plan(FILE *out, const char *name, const json_t *answer)
 		sheet_seconds(row->cells[TENFOLD], get(step, "seconds_10x"));
 	}
 	sheet_finish(out, &sheet);
+	explain_unseen(out, get(answer, "steps"));
 }

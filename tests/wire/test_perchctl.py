@@ -343,8 +343,24 @@ def test_plan_table(web):
     assert titles == ["STEP", "SHARE", "HOLD", "SEES", "2x", "SEES", "10x"]
     assert rows[0] == ["1", "5", "%", "60", "min", "117", "s", "3.2", "s"]
     assert rows[4] == ["5", "100", "%", "60", "min", "-", "-"]
+    assert text.splitlines()[-2:] == [
+        "", "-: at 100 % nobody is left on the stable version to compare "
+        "with"]
     _, text, _ = web.ctl("plan", "web")
     assert "from the requests of the last seconds" in text
+
+
+@pytest.mark.parametrize("options,reason", [
+    ([], "there are no clients"),
+    (["--clients", "10"], "it isn't known how often clients meet an error"),
+    (["--clients", "10", "--error-rate", "0"], "there are no errors"),
+    (["--clients", "10", "--error-rate", "20"], "more than all clients")])
+def test_plan_explains_what_no_step_sees(web, options, reason):
+    _, text, _ = web.ctl("plan", "web", *options)
+    why = [line for line in text.splitlines() if line.startswith("-: ")]
+    assert len(why) == 2
+    assert reason in why[0]
+    assert "at 100 %" in why[1]
 
 
 @pytest.mark.parametrize("arguments,key", [

@@ -442,8 +442,10 @@ def test_plan_at_given_traffic(web):
     assert plan["steps"][0]["seconds_2x"] == pytest.approx(29.2, rel=0.01)
     assert plan["steps"][0]["seconds_10x"] == pytest.approx(0.805, rel=0.01)
     assert plan["steps"][1]["seconds_2x"] == pytest.approx(14.6, rel=0.01)
+    assert {s["why_not_2x"] for s in plan["steps"][:3]} == {None}
     # Nobody is left to compare with.
     assert plan["steps"][3]["seconds_2x"] is None
+    assert plan["steps"][3]["why_not_2x"] == "nobody_to_compare"
 
 
 def test_plan_without_traffic_sees_nothing(web):
@@ -451,6 +453,22 @@ def test_plan_without_traffic_sees_nothing(web):
     assert plan["measured"] is True
     assert (plan["clients_per_s"], plan["error_rate"]) == (0, None)
     assert {s["seconds_2x"] for s in plan["steps"]} == {None}
+    assert [s["why_not_2x"] for s in plan["steps"]] == \
+        3 * ["no_clients"] + ["nobody_to_compare"]
+
+
+@pytest.mark.parametrize("query,twice,tenfold", [
+    ("?clients_per_s=0&error_rate=0.1", "no_clients", "no_clients"),
+    ("?clients_per_s=10", "errors_unknown", "errors_unknown"),
+    ("?clients_per_s=10&error_rate=0", "no_errors", "no_errors"),
+    ("?clients_per_s=10&error_rate=0.2", None, "more_than_all"),
+    ("?clients_per_s=10&error_rate=0.6", "more_than_all", "more_than_all"),
+    ("?clients_per_s=10&error_rate=0.1", None, None)])
+def test_plan_says_why_a_step_never_sees_it(web, query, twice, tenfold):
+    step = plan_of(web, query)["steps"][0]
+    assert (step["why_not_2x"], step["why_not_10x"]) == (twice, tenfold)
+    assert (step["seconds_2x"] is None, step["seconds_10x"] is None) == \
+        (twice is not None, tenfold is not None)
 
 
 def test_plan_measures_requests_before_a_release(web):
