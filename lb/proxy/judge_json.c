@@ -42,13 +42,16 @@ judge_json_now(void)
 
 /* --- signals ---------------------------------------------------------------- */
 
+/* hurt of clients: as the reason says it in words. exposure is what evidence is
+ * weighed by. */
 static json_t *
-part(struct evidence_part counts)
+part(struct evidence_part counts, uint32_t clients)
 {
-	return json_pack("{s:I, s:I, s:o}", "hurt", (json_int_t)counts.x,
-		"clients", (json_int_t)counts.n, "rate",
-		counts.n > 0 ? json_real((double)counts.x / (double)counts.n)
-			     : json_null());
+	return json_pack("{s:I, s:I, s:o, s:I}", "hurt", (json_int_t)counts.x,
+		"clients", (json_int_t)clients, "rate",
+		clients > 0 ? json_real((double)counts.x / clients)
+			    : json_null(),
+		"exposure", (json_int_t)counts.n);
 }
 
 static json_t *
@@ -56,6 +59,8 @@ signal_json(const struct judge *judge, unsigned index)
 {
 	const struct evidence *evidence = &judge->evidence;
 	const struct evidence_signal *signal = &evidence->signals[index];
+	const struct evidence_clients clients =
+		evidence_signal_clients(evidence, index);
 	char name[EVIDENCE_NAME_MAX + 16];
 
 	return json_pack("{s:s, s:f, s:o, s:o, s:b, s:b, s:o, s:o}", "name",
@@ -65,8 +70,8 @@ signal_json(const struct judge *judge, unsigned index)
 		real(1 / evidence->config.false_rollback), "trusted",
 		!signal->is_untrusted, "exhausted",
 		judge->totals.is_exhausted && index == EVIDENCE_ERRORS,
-		"stable", part(signal->stable), "candidate",
-		part(signal->candidate));
+		"stable", part(signal->stable, clients.stable), "candidate",
+		part(signal->candidate, clients.candidate));
 }
 
 static json_t *
@@ -219,8 +224,8 @@ judge_json_entry(const struct judge *judge, const char *what,
 	set(entry, "who", json_string(judge->who));
 	set(entry, "what", json_string(what));
 	set(entry, "why",
-		json_string(judge->why[0] != '\0' ? judge->why
-						  : record->reason));
+		json_string(
+			judge->why[0] != '\0' ? judge->why : record->reason));
 	set(entry, "reason", json_string(record->reason));
 	set(entry, "share", percent(record->share_bp));
 	set(entry, "candidate", names_of(judge, true));

@@ -197,6 +197,17 @@ double evidence_signal_e(const struct evidence *evidence, unsigned signal);
 const char *evidence_signal_name(const struct evidence *evidence,
 	unsigned signal, char *out, size_t size);
 
+/* Of how many clients x of the signal's parts were hurt, for words: those seen in
+ * this step, each once; for latency those sampled in this window. limit.errors
+ * has nobody on stable. Their n is another count: exposure, in which a client is
+ * there again in each tick. */
+struct evidence_clients {
+	uint32_t candidate;
+	uint32_t stable;
+};
+struct evidence_clients
+evidence_signal_clients(const struct evidence *evidence, unsigned signal);
+
 /* "errors: 7 of 210 clients hurt on v2, 2 of 20,512 on v1" */
 const char *evidence_explain(const struct evidence *evidence, unsigned signal,
 	const char *candidate, const char *stable, char *out, size_t size);

@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "release/evidence.h"
@@ -42,6 +43,24 @@ evidence_number(uint64_t number, char out[EVIDENCE_NUMBER_SIZE])
 	return out;
 }
 
+static bool
+is_latency(unsigned signal)
+{
+	return signal >= EVIDENCE_LATENCY &&
+	       signal < EVIDENCE_LATENCY + EVIDENCE_QUANTILES;
+}
+
+struct evidence_clients
+evidence_signal_clients(const struct evidence *evidence, unsigned signal)
+{
+	const struct evidence_signal *at = &evidence->signals[signal];
+
+	if (is_latency(signal))
+		return (struct evidence_clients){at->candidate.n, at->stable.n};
+	return (struct evidence_clients){evidence->candidate_clients,
+		signal == EVIDENCE_LIMIT ? 0 : evidence->stable_clients};
+}
+
 const char *
 evidence_explain(const struct evidence *evidence, unsigned signal,
 	const char *candidate, const char *stable, char *out, size_t size)
@@ -50,15 +69,14 @@ evidence_explain(const struct evidence *evidence, unsigned signal,
 	char name[EVIDENCE_NAME_MAX + 16];
 	char x_c[EVIDENCE_NUMBER_SIZE], n_c[EVIDENCE_NUMBER_SIZE];
 	char x_s[EVIDENCE_NUMBER_SIZE], n_s[EVIDENCE_NUMBER_SIZE];
-	bool is_slow = signal >= EVIDENCE_LATENCY &&
-		       signal < EVIDENCE_LATENCY + EVIDENCE_QUANTILES;
+	const struct evidence_clients clients =
+		evidence_signal_clients(evidence, signal);
 
 	evidence_signal_name(evidence, signal, name, sizeof(name));
 	evidence_number(at->candidate.x, x_c);
 	evidence_number(at->stable.x, x_s);
-	evidence_number(
-		is_slow ? at->candidate.n : evidence->candidate_clients, n_c);
-	evidence_number(is_slow ? at->stable.n : evidence->stable_clients, n_s);
+	evidence_number(clients.candidate, n_c);
+	evidence_number(clients.stable, n_s);
 	if (signal == EVIDENCE_LIMIT)
 		snprintf(out, size,
 			"%s: %s of %s clients hurt on %s, over %.3g %%", name,
@@ -66,7 +84,7 @@ evidence_explain(const struct evidence *evidence, unsigned signal,
 	else
 		snprintf(out, size,
 			"%s: %s of %s clients %s on %s, %s of %s on %s", name,
-			x_c, n_c, is_slow ? "slow" : "hurt", candidate, x_s,
-			n_s, stable);
+			x_c, n_c, is_latency(signal) ? "slow" : "hurt",
+			candidate, x_s, n_s, stable);
 	return out;
 }

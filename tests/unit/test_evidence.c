@@ -675,6 +675,7 @@ test_explanation_is_for_people(void **state)
 {
 	struct evidence_config config;
 	struct world world;
+	struct evidence_clients clients;
 	char text[256];
 
 	(void)state;
@@ -697,6 +698,16 @@ test_explanation_is_for_people(void **state)
 		evidence_explain(&world.evidence, EVIDENCE_LATENCY + 1, "v2",
 			"v1", text, sizeof(text)),
 		"latency.p95: 31 of 120 clients slow on v2, 40 of 1,200 on v1");
+	clients = evidence_signal_clients(&world.evidence, EVIDENCE_ERRORS);
+	assert_int_equal(clients.candidate, 210);
+	assert_int_equal(clients.stable, 1020512);
+	clients = evidence_signal_clients(
+		&world.evidence, EVIDENCE_LATENCY + 1);
+	assert_int_equal(clients.candidate, 120);
+	assert_int_equal(clients.stable, 1200);
+	clients = evidence_signal_clients(&world.evidence, EVIDENCE_LIMIT);
+	assert_int_equal(clients.candidate, 210);
+	assert_int_equal(clients.stable, 0);
 	evidence_begin_step(&world.evidence, 10000);
 	count_alone(&world, 100, 9);
 	assert_string_equal(evidence_explain(&world.evidence, EVIDENCE_LIMIT,

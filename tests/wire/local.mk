@@ -41,6 +41,7 @@ EXTRA_DIST += \
 	tests/wire/test_process.py \
 	tests/wire/test_quickstart.py \
 	tests/wire/test_release_faults.py \
+	tests/wire/test_release_reasons.py \
 	tests/wire/test_release_words.py \
 	tests/wire/test_reload.py \
 	tests/wire/test_rescue.py \

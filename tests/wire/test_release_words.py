@@ -136,7 +136,8 @@ def test_the_share_that_it_has_already_goes_on_measuring(start, backends):
 
     def measured():
         """Clients by signal, of both versions together."""
-        return {s["name"]: s["stable"]["clients"] + s["candidate"]["clients"]
+        return {s["name"]:
+                s["stable"]["exposure"] + s["candidate"]["exposure"]
                 for s in release_of(web)["signals"]}
 
     def visit(n):

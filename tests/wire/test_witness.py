@@ -89,7 +89,8 @@ class Site:
         def counted():
             signals = {s["name"]: s["candidate"] for s in self.perch.admin
                        .service("web")["release"]["signals"]}
-            return signals if signals["errors"]["clients"] >= self.n else None
+            return signals if signals["errors"]["exposure"] >= self.n \
+                else None
         signals = wait_for("the judge's count", counted)
         return {name: signals[name]["hurt"]
                 for name in ("errors", "not_found")}
