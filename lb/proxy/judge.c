@@ -153,6 +153,7 @@ void
 judge_begin_step(struct judge *judge, uint16_t share_bp, uint64_t now_ns)
 {
 	evidence_begin_step(&judge->evidence, share_bp);
+	judge_forget_hurt(judge);
 	judge->step_ns = now_ns;
 	judge->window = judge->evidence.window;
 }
@@ -415,10 +416,11 @@ has_healthy_stable(const struct judge *judge, const struct judge_side *side,
 }
 
 /* Of a group the service that is worst off. */
-static void
+static const struct judge_side *
 count_healthy(
 	const struct judge *judge, uint64_t now_ns, struct plan_input *input)
 {
+	const struct judge_side *found = &judge->sides[0];
 	const struct snapshot_version *version;
 	double worst = 2, part;
 
@@ -435,10 +437,12 @@ count_healthy(
 					      judge, &judge->sides[i], now_ns)))
 			continue;
 		worst = part;
+		found = &judge->sides[i];
 		input->n_endpoints =
 			version != NULL ? (unsigned)version->n_endpoints : 1;
 		input->n_healthy = (unsigned)(part * input->n_endpoints + 0.5);
 	}
+	return found;
 }
 
 /* Is an operator's word still being written down? */
@@ -463,9 +467,16 @@ ask_plan(struct judge *judge, uint64_t now_ns)
 	enum plan_state before = judge->plan.state;
 	uint16_t before_bp = judge->plan.share_bp;
 	bool is_by_word = awaits_word(judge);
+	struct plan_names healthy, hurt[EVIDENCE_SIGNALS];
+	const struct judge_side *worst = count_healthy(judge, now_ns, &input);
 	struct plan_output out;
 
-	count_healthy(judge, now_ns, &input);
+	if (judge_is_of_group(judge)) {
+		judge_name_side(worst, &healthy);
+		judge_name_hurt(judge, hurt);
+		input.healthy = &healthy;
+		input.hurt = hurt;
+	}
 	plan_tick(&judge->plan, &input, &out);
 	if (out.act == PLAN_ACT_NONE && !out.has_record && !out.has_event)
 		return;

@@ -44,6 +44,8 @@ struct judge_word {
 struct judge_side {
 	struct registry_service *service;
 	char candidate[RELEASE_NAME_MAX + 1];
+	/* What the service had counted of each when the step began. */
+	uint64_t hurt_before[REGISTRY_HURTS];
 };
 
 struct judge {

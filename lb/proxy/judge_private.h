@@ -2,8 +2,9 @@
  * judge_private: what the parts of a judge say to each other.
  *
  * judge.c conducts: ticks, words, and what the plan says is done. judge_setup.c
- * makes of a config's plan what evidence and plan go by; judge_restart.c is the
- * state in the journal, there and back. Nobody else includes this.
+ * makes of a config's plan what evidence and plan go by; judge_words.c names the
+ * versions that reasons are about; judge_restart.c is the state in the journal,
+ * there and back. Nobody else includes this.
  */
 #ifndef PERCH_PROXY_JUDGE_PRIVATE_H
 #define PERCH_PROXY_JUDGE_PRIVATE_H
@@ -39,7 +40,22 @@ judge_configure_plan(const struct judge *judge, const struct config_plan *from,
 	uint16_t share_bp, bool is_auto, struct plan_config *out);
 void
 judge_take_sides(struct judge *judge, const struct judge_side *sides, size_t n);
+
+/* --- words --------------------------------------------------------------------- */
+
 /* The first side's. */
 const char *judge_stable_name(const struct judge *judge);
+/* Is a version's name without its service's not enough? */
+bool judge_is_of_group(const struct judge *judge);
+/* The one name that all have, else "entry e2, page p7". */
+void judge_name_all(const struct judge *judge, struct plan_names *out);
+/* "page p7" */
+void judge_name_side(const struct judge_side *side, struct plan_names *out);
+/* For each signal: of those by which clients were hurt, where that is known, the
+ * worst first. */
+void judge_name_hurt(
+	const struct judge *judge, struct plan_names out[EVIDENCE_SIGNALS]);
+/* From now on it is counted anew. */
+void judge_forget_hurt(struct judge *judge);
 
 #endif

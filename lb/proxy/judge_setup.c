@@ -45,15 +45,6 @@ judge_configure_evidence(struct judge *judge, const struct config_plan *plan)
 		plan->watch_client_errors == CONFIG_TRUE ? 4 : 0);
 }
 
-const char *
-judge_stable_name(const struct judge *judge)
-{
-	struct release_cell cell;
-
-	return release_read(&judge->sides[0].service->release, &cell)
-		->stable->name;
-}
-
 void
 judge_configure_plan(const struct judge *judge, const struct config_plan *from,
 	uint16_t share_bp, bool is_auto, struct plan_config *out)
@@ -74,10 +65,7 @@ judge_configure_plan(const struct judge *judge, const struct config_plan *from,
 	out->on_harm = from->on_harm == CONFIG_ON_HARM_FREEZE
 			       ? PLAN_HARM_FREEZE
 			       : PLAN_HARM_ROLLBACK;
-	snprintf(out->candidate, sizeof(out->candidate), "%s",
-		judge->sides[0].candidate);
-	snprintf(out->stable, sizeof(out->stable), "%s",
-		judge_stable_name(judge));
+	judge_name_all(judge, &out->names);
 }
 
 void

@@ -22,7 +22,7 @@ libperch_a_SOURCES += \
 	lb/proxy/judge.c lb/proxy/judge.h \
 	lb/proxy/judge_json.c lb/proxy/judge_json.h \
 	lb/proxy/judge_private.h \
-	lb/proxy/judge_restart.c lb/proxy/judge_setup.c \
+	lb/proxy/judge_restart.c lb/proxy/judge_setup.c lb/proxy/judge_words.c \
 	lb/proxy/key.c lb/proxy/key.h \
 	lb/proxy/maglev.c lb/proxy/maglev.h \
 	lb/proxy/measure.c lb/proxy/measure.h \

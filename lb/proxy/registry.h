@@ -22,6 +22,8 @@
 #include "release/release.h"
 
 #define REGISTRY_STATUS_WORDS 16 /* room for 0 to 1023 */
+#define REGISTRY_HURTS 2
+
 /* What its checks found (proxy/health). */
 enum registry_health {
 	HEALTH_UNKNOWN, /* none was made, or not enough: counts as up */
@@ -78,6 +80,10 @@ struct registry_service {
 	bool is_moving; /* control only: see proxy/releases */
 	struct registry_version *versions;
 	struct registry_service *next;
+	/* Clients of the candidate that requests of this service have newly hurt,
+	 * by EVIDENCE_ERRORS and EVIDENCE_NOT_FOUND; for words only. All workers
+	 * write it, which is rare. */
+	alignas(MEMORY_LINE) _Atomic uint64_t hurt[REGISTRY_HURTS];
 };
 
 /* A worker's samples in flight, apart from the other workers'. */

@@ -197,6 +197,20 @@ witness_renounce(struct exchange *exchange)
 	free_watches(exchange);
 }
 
+/* Tells the judge; of a group it is to know by which service. */
+static void
+end_ticket(struct exchange *exchange, unsigned bad)
+{
+	unsigned hurt = crowd_end(crowd_at(exchange->unit),
+		exchange->shard->index, &exchange->ticket, bad);
+
+	for (unsigned i = 0; hurt != 0 && i < REGISTRY_HURTS; i++)
+		if (hurt >> i & 1)
+			atomic_fetch_add_explicit(
+				&exchange->service->registry->hurt[i], 1,
+				memory_order_relaxed);
+}
+
 enum outcome { OUTCOME_BY_STATUS, OUTCOME_FAILED };
 
 static void
@@ -214,8 +228,7 @@ testify(struct exchange *exchange, enum outcome outcome, unsigned status)
 		if (!exchange->is_navigation &&
 			(status == 404 || status == 410))
 			bad |= 1u << EVIDENCE_NOT_FOUND;
-		crowd_end(crowd_at(exchange->unit), worker, &exchange->ticket,
-			bad);
+		end_ticket(exchange, bad);
 	}
 	for (watch = exchange->watches; watch != NULL; watch = watch->next) {
 		bad = outcome == OUTCOME_FAILED ||
@@ -284,8 +297,7 @@ testify_early(struct exchange *exchange, unsigned status)
 
 	if (exchange->ticket.crowd != 0 &&
 		registry_has_status(exchange->unit->error_statuses, status))
-		crowd_end(crowd_at(exchange->unit), worker, &exchange->ticket,
-			1u << EVIDENCE_ERRORS);
+		end_ticket(exchange, 1u << EVIDENCE_ERRORS);
 	while ((watch = *at) != NULL) {
 		if (!registry_has_status(
 			    watch->unit->watch_statuses, status)) {

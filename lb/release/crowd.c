@@ -161,8 +161,8 @@ is_first_seen(
 	return true;
 }
 
-/* One signal of an exchange that has ended. */
-static void
+/* One signal of an exchange that has ended. Its bit if a client was newly hurt. */
+static unsigned
 book(struct crowd *crowd, struct crowd_tally *tally,
 	const struct crowd_ticket *ticket, unsigned signal, bool is_first,
 	bool is_bad)
@@ -178,48 +178,51 @@ book(struct crowd *crowd, struct crowd_tally *tally,
 		if (is_bad && ticket->has_cell)
 			atomic_fetch_or_explicit(
 				hurt, bit, memory_order_relaxed);
-		return;
+		return is_bad ? bit : 0;
 	}
 	/* Hurt before: no longer at risk. */
 	if (atomic_load_explicit(hurt, memory_order_relaxed) & bit)
-		return;
+		return 0;
 	if (is_bad &&
 		atomic_fetch_or_explicit(hurt, bit, memory_order_relaxed) & bit)
-		return;
+		return 0;
 	if (is_first || is_bad)
 		bump(counter, is_first, is_bad);
+	return is_bad ? bit : 0;
 }
 
-void
+unsigned
 crowd_end(struct crowd *crowd, unsigned worker, struct crowd_ticket *ticket,
 	unsigned bad)
 {
 	struct crowd_tally *tally;
 	struct crowd_now now;
 	bool is_first;
+	unsigned hurt;
 
 	if (ticket->crowd == 0)
-		return;
+		return 0;
 	if (crowd == NULL || ticket->crowd != crowd->generation) {
 		crowd_drop(ticket);
-		return;
+		return 0;
 	}
 	crowd_drop(ticket);
 	now = crowd_now_of(crowd);
 	if (now.step != ticket->step)
-		return;
+		return 0;
 	tally = &crowd->tallies[worker];
 	is_first = ticket->stratum != EVIDENCE_ANONYMOUS &&
 		   is_first_seen(crowd, ticket, now.tick);
-	if (ticket->place > 0) {
-		book(crowd, tally, ticket, EVIDENCE_WATCH + ticket->place - 1u,
-			is_first, bad != 0);
-		return;
-	}
-	book(crowd, tally, ticket, EVIDENCE_ERRORS, is_first,
-		bad & 1u << EVIDENCE_ERRORS);
-	book(crowd, tally, ticket, EVIDENCE_NOT_FOUND, is_first,
-		bad & 1u << EVIDENCE_NOT_FOUND);
+	if (ticket->place > 0)
+		hurt = book(crowd, tally, ticket,
+			EVIDENCE_WATCH + ticket->place - 1u, is_first,
+			bad != 0);
+	else
+		hurt = book(crowd, tally, ticket, EVIDENCE_ERRORS, is_first,
+			       bad & 1u << EVIDENCE_ERRORS) |
+		       book(crowd, tally, ticket, EVIDENCE_NOT_FOUND, is_first,
+			       bad & 1u << EVIDENCE_NOT_FOUND);
+	return ticket->side == CROWD_CANDIDATE ? hurt : 0;
 }
 
 void

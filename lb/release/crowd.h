@@ -134,8 +134,9 @@ void crowd_first_byte(struct crowd *crowd, unsigned worker,
 
 /* Books exposure and outcome. bad: bits 1 << EVIDENCE_ERRORS and 1 <<
  * EVIDENCE_NOT_FOUND; for a watch's ticket any bit is bad. A sample without a
- * first byte is dropped. The ticket isn't counted any more. */
-void crowd_end(struct crowd *crowd, unsigned worker,
+ * first byte is dropped. The ticket isn't counted any more. Those bits by which
+ * it has newly hurt a client of the candidate. */
+unsigned crowd_end(struct crowd *crowd, unsigned worker,
 	struct crowd_ticket *ticket, unsigned bad);
 
 /* The client went away, or the exchange is freed. */

@@ -187,10 +187,11 @@ settle(struct plan *plan, uint64_t now_ns, struct plan_output *out)
 	if (act == PLAN_ACT_SHARE) {
 		put_share(plan, plan->pending.share_bp, now_ns, out);
 		explain(plan, "%s: %s at %s", plan_state_name(plan->state),
-			plan->config.candidate, share.text);
+			plan->config.names.candidate, share.text);
 	} else {
 		out->act = act;
-		explain(plan, "done: %s is stable now", plan->config.candidate);
+		explain(plan, "done: %s is stable now",
+			plan->config.names.candidate);
 	}
 	announce(plan, out);
 }
@@ -198,13 +199,31 @@ settle(struct plan *plan, uint64_t now_ns, struct plan_output *out)
 /* --- harm ----------------------------------------------------------------- */
 
 static void
+tell_evidence(const struct plan *plan, const struct plan_input *input,
+	unsigned signal, char *out, size_t size)
+{
+	const struct plan_names *names = input->hurt != NULL
+						 ? &input->hurt[signal]
+						 : &plan->config.names;
+
+	evidence_explain(input->evidence, signal, names->candidate,
+		names->stable, out, size);
+}
+
+static const char *
+name_healthy(const struct plan *plan, const struct plan_input *input)
+{
+	return input->healthy != NULL ? input->healthy->candidate
+				      : plan->config.names.candidate;
+}
+
+static void
 explain_evidence(struct plan *plan, const struct plan_input *input,
 	const char *state, unsigned signal)
 {
 	char text[PLAN_TEXT_MAX - 32];
 
-	evidence_explain(input->evidence, signal, plan->config.candidate,
-		plan->config.stable, text, sizeof(text));
+	tell_evidence(plan, input, signal, text, sizeof(text));
 	explain(plan, "%s: %s", state, text);
 }
 
@@ -224,9 +243,7 @@ retreat(struct plan *plan, const struct plan_input *input,
 	plan->n_retreats++;
 	if (plan->n_retreats > 1)
 		plan->state = PLAN_PAUSED;
-	evidence_explain(input->evidence, EVIDENCE_LIMIT,
-		plan->config.candidate, plan->config.stable, text,
-		sizeof(text));
+	tell_evidence(plan, input, EVIDENCE_LIMIT, text, sizeof(text));
 	explain(plan, "%s: back to %s to compare: %s",
 		plan_state_name(plan->state), share_text(share_bp).text, text);
 	put_share(plan, share_bp, input->now_ns, out);
@@ -243,7 +260,7 @@ react(struct plan *plan, const struct plan_input *input,
 	if (input->n_healthy == 0) {
 		/* Nobody is served there: on_harm has nothing to keep. */
 		explain(plan, "rolled back: no endpoint of %s is healthy",
-			plan->config.candidate);
+			name_healthy(plan, input));
 		roll_back(plan, out);
 		return true;
 	}
@@ -326,14 +343,15 @@ explain_time(struct plan *plan, const struct plan_input *input)
 			share.text, hold_s);
 	else
 		explain(plan, "running: %s at %s for %llu of %llu s",
-			plan->config.candidate, share.text, passed_s, hold_s);
+			plan->config.names.candidate, share.text, passed_s,
+			hold_s);
 }
 
 static void
 explain_lack(struct plan *plan, const struct plan_input *input,
 	const struct evidence_summary *evidence)
 {
-	const char *candidate = plan->config.candidate;
+	const char *candidate = plan->config.names.candidate;
 	char seen[EVIDENCE_NUMBER_SIZE], needed[EVIDENCE_NUMBER_SIZE];
 
 	switch (plan->lack) {
@@ -357,7 +375,8 @@ explain_lack(struct plan *plan, const struct plan_input *input,
 		break;
 	case PLAN_LACKS_HEALTH:
 		explain(plan, "waiting: %u of %u endpoints of %s are healthy",
-			input->n_healthy, input->n_endpoints, candidate);
+			input->n_healthy, input->n_endpoints,
+			name_healthy(plan, input));
 		break;
 	case PLAN_LACKS_PROOF:
 		explain(plan,
@@ -383,7 +402,7 @@ explain_lack(struct plan *plan, const struct plan_input *input,
 static void
 propose_next(struct plan *plan, struct plan_output *out)
 {
-	const char *candidate = plan->config.candidate;
+	const char *candidate = plan->config.names.candidate;
 	const char *state = plan_state_name(plan->state);
 	uint16_t share_bp = next_bp(plan);
 
@@ -498,7 +517,8 @@ plan_begin(struct plan *plan, const struct plan_config *config,
 	take_config(plan, config);
 	plan->seq = last_seq;
 	plan->step_ns = now_ns;
-	explain(plan, "idle: %s is to get %s", config->candidate, share.text);
+	explain(plan, "idle: %s is to get %s", config->names.candidate,
+		share.text);
 	propose(plan, PLAN_ACT_SHARE, PLAN_RUNNING, config->steps_bp[0], out);
 }
 
@@ -586,7 +606,7 @@ say_share(struct plan *plan, const struct plan_word *word,
 	bool is_frozen = plan->state == PLAN_FROZEN;
 
 	explain(plan, "%s: %s is to get %s, by hand",
-		is_frozen ? "frozen" : "paused", plan->config.candidate,
+		is_frozen ? "frozen" : "paused", plan->config.names.candidate,
 		share_text(word->share_bp).text);
 	propose(plan, PLAN_ACT_SHARE, is_frozen ? PLAN_FROZEN : PLAN_PAUSED,
 		word->share_bp, out);
@@ -626,7 +646,8 @@ plan_say(struct plan *plan, const struct plan_word *word, uint64_t now_ns,
 		break;
 	case PLAN_PROMOTE:
 		explain(plan, "%s: %s is to become stable, by hand",
-			plan_state_name(plan->state), plan->config.candidate);
+			plan_state_name(plan->state),
+			plan->config.names.candidate);
 		propose(plan, PLAN_ACT_PROMOTE, PLAN_DONE, EVIDENCE_SHARE_FULL,
 			out);
 		break;

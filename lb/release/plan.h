@@ -32,8 +32,8 @@
 #include "release/evidence.h"
 
 #define PLAN_STEPS_MAX 32
-#define PLAN_TEXT_MAX 256
-#define PLAN_NAME_MAX 64
+#define PLAN_TEXT_MAX 512
+#define PLAN_NAMES_MAX 160 /* a version's, or those of a group's services */
 
 enum plan_state {
 	PLAN_IDLE, /* not begun; or begun, its first record not yet durable */
@@ -51,6 +51,12 @@ bool plan_state_parse(const char *name, enum plan_state *out);
 
 enum plan_on_harm { PLAN_HARM_ROLLBACK, PLAN_HARM_FREEZE };
 
+/* For words. */
+struct plan_names {
+	char candidate[PLAN_NAMES_MAX + 1];
+	char stable[PLAN_NAMES_MAX + 1];
+};
+
 struct plan_config {
 	uint16_t steps_bp[PLAN_STEPS_MAX]; /* rising, 1 to 10,000 */
 	unsigned n_steps; /* >= 1 */
@@ -59,9 +65,7 @@ struct plan_config {
 	bool is_auto; /* else it waits at each step for PLAN_ADVANCE */
 	bool needs_proof; /* advance: proven */
 	enum plan_on_harm on_harm;
-	/* For words. */
-	char candidate[PLAN_NAME_MAX + 1];
-	char stable[PLAN_NAME_MAX + 1];
+	struct plan_names names;
 };
 
 /* 1, 5, 10, 20, 50, 80, 100 %; 60 s; 50 clients; auto; rollback. */
@@ -102,6 +106,10 @@ struct plan_input {
 	bool is_exhausted; /* crowd: too few clients are left at risk */
 	unsigned n_endpoints; /* the candidate's */
 	unsigned n_healthy; /* of these */
+	/* Of a group those versions whose endpoints these are, and those by which
+	 * a signal's clients were hurt, by signal; NULL: config.names. */
+	const struct plan_names *healthy;
+	const struct plan_names *hurt;
 	bool is_journal_failing;
 	uint64_t durable_seq;
 };

@@ -63,13 +63,14 @@ facts_of(const struct world *world, uint32_t cell, bool is_candidate)
 	};
 }
 
-static inline void
+/* What it has newly hurt. */
+static inline unsigned
 run(struct world *world, const struct crowd_facts *facts, unsigned bad)
 {
 	struct crowd_ticket ticket;
 
 	crowd_begin(world->crowd, 0, facts, &ticket);
-	crowd_end(world->crowd, 0, &ticket, bad);
+	return crowd_end(world->crowd, 0, &ticket, bad);
 }
 
 static inline void

@@ -48,8 +48,8 @@ prepare(struct world *world)
 
 	memset(world, 0, sizeof(*world));
 	plan_config_init(&world->config);
-	strcpy(world->config.candidate, "v2");
-	strcpy(world->config.stable, "v1");
+	strcpy(world->config.names.candidate, "v2");
+	strcpy(world->config.names.stable, "v1");
 	evidence_config_init(&config);
 	evidence_begin(&world->evidence, &config);
 	evidence_begin_step(&world->evidence, 100);

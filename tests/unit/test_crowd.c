@@ -65,6 +65,30 @@ test_only_the_first_bad_outcome_counts_and_ends_the_risk(void **state)
 	crowd_free(world.crowd);
 }
 
+/* By which a group's judge knows which service it was. */
+static void
+test_an_end_tells_whom_it_has_newly_hurt(void **state)
+{
+	const unsigned both = ERRORS | NOT_FOUND;
+	struct world world;
+	struct crowd_facts candidate, stable, anonymous;
+
+	(void)state;
+	open_world(&world, 1, 0);
+	candidate = facts_of(&world, 1, true);
+	stable = facts_of(&world, 2, false);
+	anonymous = facts_of(&world, 3, true);
+	anonymous.has_identity = false;
+	assert_int_equal(run(&world, &candidate, 0), 0);
+	assert_int_equal(run(&world, &candidate, NOT_FOUND), NOT_FOUND);
+	assert_int_equal(run(&world, &candidate, both), ERRORS);
+	assert_int_equal(run(&world, &candidate, both), 0);
+	assert_int_equal(run(&world, &stable, ERRORS), 0);
+	assert_int_equal(run(&world, &anonymous, ERRORS), ERRORS);
+	assert_int_equal(run(&world, &anonymous, ERRORS), ERRORS);
+	crowd_free(world.crowd);
+}
+
 static void
 test_strata_are_counted_apart(void **state)
 {
@@ -551,6 +575,7 @@ main(void)
 		cmocka_unit_test(test_client_is_exposed_once_a_tick),
 		cmocka_unit_test(
 			test_only_the_first_bad_outcome_counts_and_ends_the_risk),
+		cmocka_unit_test(test_an_end_tells_whom_it_has_newly_hurt),
 		cmocka_unit_test(test_strata_are_counted_apart),
 		cmocka_unit_test(
 			test_requests_without_identity_count_one_by_one),

@@ -388,6 +388,31 @@ test_score_zero_rolls_back_in_every_state(void **state)
 	assert_rolled_back(&world, "rolled back: " HURT);
 }
 
+/* Of a group those services' versions by which it is. */
+static void
+test_harm_names_the_versions_at_hand(void **state)
+{
+	struct plan_names hurt[EVIDENCE_SIGNALS] = {
+		[EVIDENCE_ERRORS] = {"page v2", "page v1"}};
+	const struct plan_names healthy = {"entry v2", "entry v1"};
+	struct world world;
+
+	(void)state;
+	begin_default(&world);
+	world.input.hurt = hurt;
+	set_evidence(&world, EVIDENCE_ERRORS, 1000);
+	tick(&world);
+	assert_rolled_back(&world,
+		"rolled back: errors: 7 of 210 clients hurt on page v2, 2 of "
+		"20,512 on page v1");
+	begin_default(&world);
+	world.input.healthy = &healthy;
+	world.input.n_healthy = 0;
+	tick(&world);
+	assert_rolled_back(
+		&world, "rolled back: no endpoint of entry v2 is healthy");
+}
+
 static void
 test_no_healthy_endpoint_rolls_back(void **state)
 {
@@ -545,6 +570,7 @@ main(void)
 		cmocka_unit_test(test_journal_that_fails_on_the_way_is_said),
 		cmocka_unit_test(test_rollback_needs_no_journal),
 		cmocka_unit_test(test_score_zero_rolls_back_in_every_state),
+		cmocka_unit_test(test_harm_names_the_versions_at_hand),
 		cmocka_unit_test(test_no_healthy_endpoint_rolls_back),
 		cmocka_unit_test(test_freeze_keeps_the_share),
 		cmocka_unit_test(
