@@ -124,12 +124,12 @@ move_by_hand(void *source, double time_s, struct plan_word *word)
 		double at_s;
 		struct plan_word word;
 	} words[] = {
-		{30, {PLAN_SHARE, 5000}},
-		{90, {PLAN_SHARE, 500}},
-		{150, {PLAN_SHARE, 5000}},
-		{210, {PLAN_SHARE, 500}},
-		{270, {PLAN_SHARE, 5000}},
-		{330, {PLAN_RESUME, 0}},
+		{30, {PLAN_SHARE, 5000, NULL}},
+		{90, {PLAN_SHARE, 500, NULL}},
+		{150, {PLAN_SHARE, 5000, NULL}},
+		{210, {PLAN_SHARE, 500, NULL}},
+		{270, {PLAN_SHARE, 5000, NULL}},
+		{330, {PLAN_RESUME, 0, NULL}},
 	};
 
 	(void)source;

@@ -468,9 +468,13 @@ ask_plan(struct judge *judge, uint64_t now_ns)
 	uint16_t before_bp = judge->plan.share_bp;
 	bool is_by_word = awaits_word(judge);
 	struct plan_names healthy, hurt[EVIDENCE_SIGNALS];
-	const struct judge_side *worst = count_healthy(judge, now_ns, &input);
+	const struct judge_side *worst;
 	struct plan_output out;
 
+	/* Of one that is over no service may be left to look at. */
+	if (!judge_is_active(judge))
+		return;
+	worst = count_healthy(judge, now_ns, &input);
 	if (judge_is_of_group(judge)) {
 		judge_name_side(worst, &healthy);
 		judge_name_hurt(judge, hurt);
@@ -508,7 +512,12 @@ judge_tick(struct judge *judge, uint64_t now_ns)
 	if (!judge_is_active(judge))
 		return;
 	if (plan_is_active(&judge->plan) && !is_running(judge)) {
-		judge_note_config(judge, "the config leaves no room for it");
+		/* Since perch was down, or since the journal failed. */
+		if (judge->ended_because[0] == '\0')
+			snprintf(judge->ended_because,
+				sizeof(judge->ended_because),
+				"the configuration has changed");
+		judge_note_config(judge, judge->ended_because);
 		return;
 	}
 	take_counts(judge, now_ns);
@@ -527,6 +536,7 @@ judge_begin(struct judge *judge, const struct judge_start *start,
 	struct plan_output out;
 
 	judge->run++;
+	judge->ended_because[0] = '\0';
 	judge_take_sides(judge, start->sides, start->n_sides);
 	snprintf(judge->plan_name, sizeof(judge->plan_name), "%s",
 		start->plan->name);
@@ -574,13 +584,19 @@ void
 judge_note_config(struct judge *judge, const char *why)
 {
 	const struct judge_word word = {.who = "config", .why = why};
-	struct plan_word what = {.kind = PLAN_ROLLBACK};
+	struct plan_word what = {.kind = PLAN_ROLLBACK, .because = why};
 
 	if (!plan_is_active(&judge->plan) || is_running(judge) ||
-		judge->plan.pending.act == PLAN_ACT_PROMOTE ||
-		judge->releases->is_journal_failing)
+		judge->plan.pending.act == PLAN_ACT_PROMOTE)
 		return;
-	if (strcmp(judge_stable_name(judge), judge->sides[0].candidate) == 0)
+	if (judge->releases->is_journal_failing) {
+		/* It is said as soon as it can be written. */
+		if (why != judge->ended_because)
+			snprintf(judge->ended_because,
+				sizeof(judge->ended_because), "%s", why);
+		return;
+	}
+	if (judge_are_candidates_stable(judge))
 		what.kind = PLAN_PROMOTE;
 	judge_say(judge, &what, &word);
 }

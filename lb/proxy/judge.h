@@ -75,6 +75,8 @@ struct judge {
 	/* Who the newest record goes back to. */
 	char who[JUDGE_TEXT_MAX + 1];
 	char why[JUDGE_TEXT_MAX + 1];
+	/* What of the config has ended it, if people are still to be told. */
+	char ended_because[JUDGE_TEXT_MAX + 1];
 };
 
 struct judge *judge_new(struct releases *releases, struct registry_unit *unit);

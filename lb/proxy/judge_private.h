@@ -43,8 +43,8 @@ judge_take_sides(struct judge *judge, const struct judge_side *sides, size_t n);
 
 /* --- words --------------------------------------------------------------------- */
 
-/* The first side's. */
-const char *judge_stable_name(const struct judge *judge);
+/* Are they all what the release was to make them? */
+bool judge_are_candidates_stable(const struct judge *judge);
 /* Is a version's name without its service's not enough? */
 bool judge_is_of_group(const struct judge *judge);
 /* The one name that all have, else "entry e2, page p7". */

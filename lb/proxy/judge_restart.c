@@ -39,9 +39,26 @@ judge_state(const struct judge *judge, const struct plan_record *record)
 	return state;
 }
 
-/* is_complete: the unit still has all of the services. */
+/* A service that the unit has no more. */
+static void
+note_left(struct judge *judge, const struct snapshot *snapshot,
+	const char *service)
+{
+	bool is_configured = snapshot_find_service(snapshot,
+				     slice_from_string(service)) != NULL;
+
+	/* One is enough to say. */
+	if (judge->ended_because[0] == '\0')
+		snprintf(judge->ended_because, sizeof(judge->ended_because),
+			"%s left %s", service,
+			is_configured ? judge->unit->release.name
+				      : "the configuration");
+}
+
+/* Those whom the unit still has; ended_because says if it hasn't all. */
 static bool
-read_sides(struct judge *judge, const json_t *candidates, bool *is_complete)
+read_sides(struct judge *judge, const json_t *candidates,
+	const struct snapshot *snapshot)
 {
 	struct judge_side *sides = memory_zalloc_array(
 		json_object_size(candidates) + 1, sizeof(*sides));
@@ -50,7 +67,6 @@ read_sides(struct judge *judge, const json_t *candidates, bool *is_complete)
 	bool is_good = true;
 	size_t n = 0;
 
-	*is_complete = true;
 	json_object_foreach((json_t *)(uintptr_t)candidates, service, version)
 	{
 		const char *name = json_string_value(version);
@@ -66,7 +82,7 @@ read_sides(struct judge *judge, const json_t *candidates, bool *is_complete)
 		if (sides[n].service == NULL ||
 			sides[n].service->release.own_unit !=
 				&judge->unit->release) {
-			*is_complete = false;
+			note_left(judge, snapshot, service);
 			continue;
 		}
 		release_copy_name(sides[n++].candidate, name);
@@ -110,8 +126,13 @@ go_on(struct judge *judge, struct plan_output *out, bool was_running,
 		judge_act(judge, out, now_ns);
 		return;
 	}
-	/* Ended by a config that was changed meanwhile: the first tick says so. */
-	if (was_running && cell.state != RELEASE_RUNNING)
+	/* Ended by a config that was changed meanwhile, for those who stay, too:
+	 * the first tick says so. */
+	if (judge->ended_because[0] != '\0' && cell.state == RELEASE_RUNNING)
+		(void)!release_rollback(
+			&judge->unit->release, clock_wall_ns(), NULL);
+	if (judge->ended_because[0] != '\0' ||
+		(was_running && cell.state != RELEASE_RUNNING))
 		return;
 	if (was_running) {
 		judge_start_counting(judge, cell.generation, cell.epoch);
@@ -134,21 +155,15 @@ judge_resume(struct judge *judge, const json_t *state,
 	const struct config_plan *plan;
 	struct plan_config config;
 	struct plan_output out;
-	bool is_complete;
 
 	if (name == NULL || seed == NULL ||
 		!read_record(from, &judge->record) || first_bp < 0 ||
 		first_bp > RELEASE_SHARE_FULL ||
 		!read_sides(judge, json_object_get(from, "candidates"),
-			&is_complete)) {
+			snapshot) ||
+		(judge->n_sides == 0 && judge->ended_because[0] == '\0')) {
 		error_set(error, "what it says of the plan makes no sense");
 		return false;
-	}
-	if (!is_complete || judge->n_sides == 0) {
-		error_set(error, "services of its release have left it");
-		judge->n_sides = 0;
-		return judge->record.state == PLAN_DONE ||
-		       judge->record.state == PLAN_ROLLED_BACK;
 	}
 	plan = snapshot_find_plan(snapshot, name);
 	if (plan == NULL)

@@ -25,10 +25,14 @@ stable_name(const struct judge_side *side)
 	return release_read(&side->service->release, &cell)->stable->name;
 }
 
-const char *
-judge_stable_name(const struct judge *judge)
+bool
+judge_are_candidates_stable(const struct judge *judge)
 {
-	return stable_name(&judge->sides[0]);
+	for (size_t i = 0; i < judge->n_sides; i++)
+		if (strcmp(judge->sides[i].candidate,
+			    stable_name(&judge->sides[i])) != 0)
+			return false;
+	return judge->n_sides > 0;
 }
 
 bool
@@ -166,12 +170,16 @@ judge_name_all(const struct judge *judge, struct plan_names *out)
 	bool is_one_candidate = true, is_one_stable = true;
 
 	list_sides(judge, REGISTRY_HURTS, out);
+	/* All of them have left it. */
+	if (judge->n_sides == 0)
+		return;
 	for (size_t i = 1; i < judge->n_sides; i++) {
 		const struct judge_side *side = &judge->sides[i];
 
 		if (strcmp(side->candidate, judge->sides[0].candidate) != 0)
 			is_one_candidate = false;
-		if (strcmp(stable_name(side), judge_stable_name(judge)) != 0)
+		if (strcmp(stable_name(side), stable_name(&judge->sides[0])) !=
+			0)
 			is_one_stable = false;
 	}
 	if (is_one_candidate)
@@ -179,5 +187,5 @@ judge_name_all(const struct judge *judge, struct plan_names *out)
 			judge->sides[0].candidate);
 	if (is_one_stable)
 		snprintf(out->stable, sizeof(out->stable), "%s",
-			judge_stable_name(judge));
+			stable_name(&judge->sides[0]));
 }

@@ -1,5 +1,6 @@
 #include "proxy/releases.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -111,6 +112,22 @@ restore_service(struct releases *releases, struct former_states *former,
 	release_saved_free(&saved);
 }
 
+/* To the release of the unit that the service was in. */
+static void
+note_move(struct releases *releases, const char *service,
+	const struct release_unit *before)
+{
+	const struct registry_unit *unit = table_find(
+		&releases->registry->units_by_name,
+		slice_from_string(before->name));
+	char why[2 * RELEASE_NAME_MAX + 32];
+
+	if (unit == NULL || unit->judge == NULL)
+		return;
+	snprintf(why, sizeof(why), "%s left %s", service, before->name);
+	judge_note_config(unit->judge, why);
+}
+
 static void
 adopt_service(struct releases *releases, const struct config_service *config)
 {
@@ -127,6 +144,7 @@ adopt_service(struct releases *releases, const struct config_service *config)
 	const char **names =
 		memory_zalloc_array(config->n_versions, sizeof(*names));
 	struct error note = {""};
+	const struct release_unit *unit_before = service->release.own_unit;
 
 	for (size_t i = 0; i < config->n_versions; i++)
 		names[i] = config->versions[i].name;
@@ -135,6 +153,8 @@ adopt_service(struct releases *releases, const struct config_service *config)
 		clock_wall_ns(), &note);
 	if (note.message[0] != '\0') {
 		log_warn("service %s: %s", config->name, note.message);
+		if (unit_before != NULL && unit_before != &unit->release)
+			note_move(releases, config->name, unit_before);
 		if (unit->judge != NULL)
 			judge_note_config(unit->judge, note.message);
 	}
@@ -154,6 +174,7 @@ is_configured(const struct config *config, const char *service)
 static void
 abandon_services(struct releases *releases, const struct config *config)
 {
+	char why[RELEASE_NAME_MAX + 32];
 	struct judge *judge;
 
 	for (judge = releases->judges; judge != NULL; judge = judge->next)
@@ -169,7 +190,9 @@ abandon_services(struct releases *releases, const struct config *config)
 			log_warn("service %s: it is no longer configured: its "
 				 "release is rolled back",
 				service->name);
-			judge_note_config(judge, "no longer configured");
+			snprintf(why, sizeof(why), "%s left the configuration",
+				service->name);
+			judge_note_config(judge, why);
 		}
 }
 

@@ -158,7 +158,8 @@ count_members(const struct registry_unit *unit)
 static void
 end_running(struct judge *judge, const struct judge_word *word)
 {
-	const struct plan_word rollback = {.kind = PLAN_ROLLBACK};
+	const struct plan_word rollback = {
+		.kind = PLAN_ROLLBACK, .because = "another release begins"};
 	const struct judge_word mine = {
 		.who = word->who, .why = "another release begins"};
 

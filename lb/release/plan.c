@@ -626,6 +626,9 @@ bool
 plan_say(struct plan *plan, const struct plan_word *word, uint64_t now_ns,
 	struct plan_output *out, struct error *error)
 {
+	const char *because =
+		word->because != NULL ? word->because : "by hand";
+
 	memset(out, 0, sizeof(*out));
 	if (!check_word(plan, word, error))
 		return false;
@@ -645,14 +648,16 @@ plan_say(struct plan *plan, const struct plan_word *word, uint64_t now_ns,
 		say_share(plan, word, out);
 		break;
 	case PLAN_PROMOTE:
-		explain(plan, "%s: %s is to become stable, by hand",
+		explain(plan, "%s: %s is to become stable%s%s",
 			plan_state_name(plan->state),
-			plan->config.names.candidate);
+			plan->config.names.candidate,
+			word->because != NULL ? ": " : ", ",
+			because);
 		propose(plan, PLAN_ACT_PROMOTE, PLAN_DONE, EVIDENCE_SHARE_FULL,
 			out);
 		break;
 	case PLAN_ROLLBACK:
-		explain(plan, "rolled back: by hand");
+		explain(plan, "rolled back: %s", because);
 		roll_back(plan, out);
 		break;
 	}

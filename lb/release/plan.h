@@ -126,6 +126,8 @@ enum plan_word_kind {
 struct plan_word {
 	enum plan_word_kind kind;
 	uint16_t share_bp; /* with PLAN_SHARE: 1 to 10,000 */
+	/* With PLAN_PROMOTE and PLAN_ROLLBACK, for words; NULL: by hand. */
+	const char *because;
 };
 
 /* What an advance waits for; in the order of asking. */

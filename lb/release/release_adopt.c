@@ -126,8 +126,8 @@ change_unit(struct release *release, struct release_unit *unit,
 			continue;
 		release_change_roll_back(units[i], now_wall_ns);
 		add_note(note,
-			"the release of %s is rolled back: its services have "
-			"changed",
+			"the services of %s have changed, so its release is "
+			"rolled back",
 			units[i]->name);
 	}
 	generation = ++*unit->last_generation;
@@ -194,8 +194,8 @@ merge(struct release *release, const struct release_config *config,
 		take_word(release, &now, word, now_wall_ns, note);
 	} else if (now.candidate != NULL && !now.candidate->is_configured) {
 		add_note(note,
-			"the release of %s is rolled back: it is no longer "
-			"configured",
+			"%s is no longer configured, so its release is rolled "
+			"back",
 			now.candidate->name);
 		release_change_roll_back(release->own_unit, now_wall_ns);
 	}

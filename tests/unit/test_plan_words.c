@@ -147,6 +147,29 @@ test_rollback_by_hand_acts_at_once(void **state)
 	assert_rolled_back(&world, "rolled back: by hand");
 }
 
+/* Nobody's hand: a service has left the config. */
+static void
+test_an_end_says_what_it_is_because_of(void **state)
+{
+	struct plan_word word = {
+		.kind = PLAN_ROLLBACK, .because = "page left the configuration"};
+	struct world world;
+
+	(void)state;
+	begin_default(&world);
+	assert_true(plan_say(&world.plan, &word, world.input.now_ns, &world.out,
+		NULL));
+	take(&world);
+	assert_rolled_back(&world, "rolled back: page left the configuration");
+	begin_default(&world);
+	word.kind = PLAN_PROMOTE;
+	word.because = "v2 is stable now";
+	assert_true(plan_say(&world.plan, &word, world.input.now_ns, &world.out,
+		NULL));
+	assert_string_equal(world.out.record.reason,
+		"running: v2 is to become stable: v2 is stable now");
+}
+
 static void
 test_release_that_only_just_begins_can_be_rolled_back(void **state)
 {
@@ -259,6 +282,7 @@ main(void)
 		cmocka_unit_test(test_promotion_by_hand_awaits_the_journal),
 		cmocka_unit_test(test_advance_at_full_share_promotes),
 		cmocka_unit_test(test_rollback_by_hand_acts_at_once),
+		cmocka_unit_test(test_an_end_says_what_it_is_because_of),
 		cmocka_unit_test(
 			test_release_that_only_just_begins_can_be_rolled_back),
 		cmocka_unit_test(test_restart_holds_for_one_hold),

@@ -212,7 +212,7 @@ test_service_that_leaves_its_group_ends_the_release(void **state)
 	(void)state;
 	assert_true(start("v2", "v2", 500));
 	adopt(&page, &alone, "v1");
-	assert_non_null(strstr(error.message, "its services have changed"));
+	assert_non_null(strstr(error.message, "have changed, so its release"));
 	assert_candidates("-", "-");
 	assert_true(start("v3", NULL, 100));
 	assert_candidates("v3", "-");

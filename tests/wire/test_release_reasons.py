@@ -1,5 +1,6 @@
 """What people are told of a release: the same in words and in numbers."""
 
+import json
 import re
 
 import pytest
@@ -155,3 +156,82 @@ def test_a_groups_unhealthy_service_is_named(start, backends):
     shop.new["page"].play(SERVER_ERROR)
     assert shop.reason_of_rollback() == \
         "rolled back: no endpoint of page v2 is healthy"
+
+
+# -- a release that the config ends ---------------------------------------------
+
+class Grouped(Shop):
+    def __init__(self, start, backends):
+        super().__init__(start, backends, ("v2", "v2"))
+
+    def change(self, how):
+        services = self.perch.config["services"]
+        if how == "removed":
+            del services["entry"]
+        elif how == "ungrouped":
+            del services["entry"]["group"]
+        elif how == "other stable":
+            services["entry"]["stable"] = "v2"
+        else:
+            del services["entry"]["versions"]["v2"]
+        self.perch.write_config()
+
+    def told(self, unit="shop"):
+        """Once it is written down: as status, history and events say it."""
+        entry = wait_for("the record", lambda: (
+            lambda entry: entry if entry["who"] == "config" else None)(
+                self.perch.admin.history(unit)[0]))
+        release = release_of(self.perch, unit)
+        event = json.loads(re.findall(
+            r"event (\{.*\"rolled_back\".*\})", self.perch.stderr())[-1])
+        assert release["state"] == "rolled_back" and not release["running"]
+        assert release["reason"] == event["reason"] == entry["reason"]
+        assert (event["who"], event["unit"]) == ("config", unit)
+        assert event["why"] == entry["why"]
+        assert release["reason"] in self.perch.ctl("status", unit)[1]
+        assert entry["why"] in self.perch.ctl("history", unit)[1]
+        return release["reason"]
+
+
+LEFT = [("removed", "rolled back: entry left the configuration"),
+        ("ungrouped", "rolled back: entry left shop")]
+
+
+@pytest.mark.parametrize("how,reason", LEFT)
+def test_a_service_that_left_while_perch_was_down(start, backends, how,
+                                                  reason):
+    shop = Grouped(start, backends)
+    shop.perch.stop()
+    shop.change(how)
+    shop.perch.start()
+    assert shop.told() == reason
+    for _ in range(2):
+        shop.perch.kill()
+        shop.perch.start()
+        release = release_of(shop.perch, "shop")
+        assert (release["state"], release["reason"]) == \
+            ("rolled_back", reason)
+
+
+@pytest.mark.parametrize("how,reason", LEFT + [
+    ("other stable", "rolled back: v2 is stable now, as the config has been "
+     "changed to say; it was v1; the release of v2 is rolled back"),
+    ("no candidate", "rolled back: v2 is no longer configured, so its release "
+     "is rolled back")])
+def test_a_reload_that_ends_a_release(start, backends, how, reason):
+    shop = Grouped(start, backends)
+    shop.change(how)
+    shop.perch.reload()
+    assert shop.told() == reason
+
+
+def test_only_service_of_a_release_that_left(start, backends):
+    shop = Grouped(start, backends)
+    shop.perch.ctl("rollback", "shop")
+    shop.perch.ctl("release", "start", "shop", "entry=v2")
+    shop.perch.stop()
+    shop.change("removed")
+    shop.perch.start()
+    assert shop.told() == "rolled back: entry left the configuration"
+    shop.perch.ctl("release", "start", "shop", "v2")
+    shop.perch.ctl("promote", "shop")

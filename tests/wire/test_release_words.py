@@ -194,6 +194,8 @@ def test_another_release_rolls_the_first_one_back(web):
     assert what[:3] == [("start", {"web": "v3"}),
                         ("rolled_back", {"web": "v2"}),
                         ("start", {"web": "v2"})]
+    assert web.admin.history("web")[1]["reason"] == \
+        "rolled back: another release begins"
 
 
 # -- refusals -----------------------------------------------------------------

@@ -234,6 +234,11 @@ def test_service_has_left_its_group(shop, change, word, page):
     for _ in range(2):
         release = shop.admin.service("shop")["release"]
         assert release["services"] == ["page"] and not release["running"]
+        release = wait_for("its end to be told", lambda: (
+            lambda release: release if release["state"] == (
+                "done" if word == "promote" else "rolled_back")
+            else None)(shop.admin.service("shop")["release"]))
+        assert release["reason"]
         assert page_of(shop, "page") == page
         if change is ungroup_entry:
             assert page_of(shop, "entry") == page.replace("p", "e")
