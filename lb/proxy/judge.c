@@ -347,27 +347,50 @@ write_record(struct judge *judge, const struct plan_output *out,
 		written);
 }
 
-/* What a record is about: what has happened, or is to. */
+/* What the judge has done by itself, as if it had been told to: a record may be
+ * written before it is so. */
 static const char *
-name_record(const struct judge *judge, const struct plan_output *out,
-	const char *event)
+name_own_word(const struct plan *plan, const struct plan_output *out)
 {
-	switch (judge->plan.pending.act) {
+	switch (plan->pending.act != PLAN_ACT_NONE ? plan->pending.act
+						   : out->act) {
 	case PLAN_ACT_SHARE:
-		return judge->plan.state == PLAN_IDLE ? "start" : "share";
+		return plan->pending.act != PLAN_ACT_NONE ? "advance"
+							  : "retreat";
 	case PLAN_ACT_PROMOTE:
 		return "promote";
+	case PLAN_ACT_ROLLBACK:
+		return "rollback";
+	case PLAN_ACT_NONE:
+		break;
+	}
+	switch (plan->state) {
+	case PLAN_RUNNING:
+		return "continue";
+	case PLAN_FROZEN:
+		return "freeze";
 	default:
-		return out->has_record ? event : "";
+		return "hold";
 	}
 }
 
+/* What an output came of. */
+struct cause {
+	enum plan_state before;
+	uint16_t before_bp;
+	const char *said; /* in a word; NULL: nothing was */
+	const struct judge_word *word; /* NULL likewise */
+};
+
 static void
 carry_out(struct judge *judge, const struct plan_output *out,
-	enum plan_state before, uint16_t before_bp,
-	const struct judge_word *word, uint64_t now_ns)
+	const struct cause *cause, uint64_t now_ns)
 {
-	const char *event = name_event(out, &judge->plan, before, before_bp);
+	const char *event =
+		name_event(out, &judge->plan, cause->before, cause->before_bp);
+	const char *what = cause->said != NULL
+				   ? cause->said
+				   : name_own_word(&judge->plan, out);
 	json_t *told = NULL;
 
 	judge_act(judge, out, now_ns);
@@ -379,12 +402,12 @@ carry_out(struct judge *judge, const struct plan_output *out,
 	judge->n_promoted += out->act == PLAN_ACT_PROMOTE;
 	judge->n_rolled_back += out->act == PLAN_ACT_ROLLBACK;
 	if (out->has_event)
-		told = judge_json_event(judge, event, before_bp);
+		told = judge_json_event(judge, event, cause->before_bp);
 	/* The record may bring the next turn at once: told is of this one. */
 	if (told != NULL)
 		releases_emit(judge->releases, told);
 	if (out->has_record)
-		write_record(judge, out, name_record(judge, out, event), word);
+		write_record(judge, out, what, cause->word);
 }
 
 /* --- each tick ------------------------------------------------------------------ */
@@ -464,8 +487,10 @@ ask_plan(struct judge *judge, uint64_t now_ns)
 		.is_journal_failing = judge->releases->is_journal_failing,
 		.durable_seq = judge->durable_seq,
 	};
-	enum plan_state before = judge->plan.state;
-	uint16_t before_bp = judge->plan.share_bp;
+	const struct cause cause = {
+		.before = judge->plan.state,
+		.before_bp = judge->plan.share_bp,
+	};
 	bool is_by_word = awaits_word(judge);
 	struct plan_names healthy, hurt[EVIDENCE_SIGNALS];
 	const struct judge_side *worst;
@@ -485,9 +510,9 @@ ask_plan(struct judge *judge, uint64_t now_ns)
 	if (out.act == PLAN_ACT_NONE && !out.has_record && !out.has_event)
 		return;
 	/* What an operator asked for is still theirs when it comes about. */
-	if (!is_by_word && before != PLAN_IDLE)
+	if (!is_by_word && cause.before != PLAN_IDLE)
 		judge_set_word(judge, JUDGE_SELF, "");
-	carry_out(judge, &out, before, before_bp, NULL, now_ns);
+	carry_out(judge, &out, &cause, now_ns);
 }
 
 static void
@@ -532,6 +557,8 @@ judge_begin(struct judge *judge, const struct judge_start *start,
 	const struct judge_word *word)
 {
 	uint64_t now_ns = clock_monotonic_ns();
+	const struct cause cause = {
+		.before = PLAN_IDLE, .said = "start", .word = word};
 	struct plan_config config;
 	struct plan_output out;
 
@@ -550,7 +577,7 @@ judge_begin(struct judge *judge, const struct judge_start *start,
 	judge_set_word(judge, word->who, word->why);
 	judge->durable_seq = judge->plan.seq;
 	plan_begin(&judge->plan, &config, judge->plan.seq, now_ns, &out);
-	carry_out(judge, &out, PLAN_IDLE, 0, word, now_ns);
+	carry_out(judge, &out, &cause, now_ns);
 }
 
 void
@@ -558,8 +585,12 @@ judge_say(struct judge *judge, const struct plan_word *what,
 	const struct judge_word *word)
 {
 	uint64_t now_ns = clock_monotonic_ns();
-	enum plan_state before = judge->plan.state;
-	uint16_t before_bp = judge->plan.share_bp;
+	const struct cause cause = {
+		.before = judge->plan.state,
+		.before_bp = judge->plan.share_bp,
+		.said = plan_word_name(what->kind),
+		.word = word,
+	};
 	struct plan_output out;
 	struct error error;
 
@@ -577,7 +608,7 @@ judge_say(struct judge *judge, const struct plan_word *what,
 		return;
 	}
 	judge_set_word(judge, word->who, word->why);
-	carry_out(judge, &out, before, before_bp, word, now_ns);
+	carry_out(judge, &out, &cause, now_ns);
 }
 
 void

@@ -30,12 +30,11 @@ judge_state(const struct judge *judge, const struct plan_record *record)
 		json_pack("{s:s, s:b, s:s, s:o, s:s, s:I, s:i, s:i, s:s, s:s}",
 			"name", judge->plan_name, "auto",
 			judge->plan.config.is_auto, "seed", seed, "candidates",
-			candidates, "state",
-			plan_state_name(record->state), "seq",
-			(json_int_t)record->seq, "first_bp",
+			candidates, "state", plan_state_name(record->state),
+			"seq", (json_int_t)record->seq, "first_bp",
 			(int)judge->plan.config.steps_bp[0], "share_bp",
-			(int)record->share_bp, "reason",
-			record->reason, "who", judge->who));
+			(int)record->share_bp, "reason", record->reason, "who",
+			judge->who));
 	return state;
 }
 
@@ -76,9 +75,9 @@ read_sides(struct judge *judge, const json_t *candidates,
 			is_good = false;
 			break;
 		}
-		sides[n].service = table_find(
-			&judge->releases->registry->by_name,
-			slice_from_string(service));
+		sides[n].service =
+			table_find(&judge->releases->registry->by_name,
+				slice_from_string(service));
 		if (sides[n].service == NULL ||
 			sides[n].service->release.own_unit !=
 				&judge->unit->release) {
@@ -159,8 +158,8 @@ judge_resume(struct judge *judge, const json_t *state,
 	if (name == NULL || seed == NULL ||
 		!read_record(from, &judge->record) || first_bp < 0 ||
 		first_bp > RELEASE_SHARE_FULL ||
-		!read_sides(judge, json_object_get(from, "candidates"),
-			snapshot) ||
+		!read_sides(
+			judge, json_object_get(from, "candidates"), snapshot) ||
 		(judge->n_sides == 0 && judge->ended_because[0] == '\0')) {
 		error_set(error, "what it says of the plan makes no sense");
 		return false;

@@ -46,6 +46,22 @@ plan_state_parse(const char *name, enum plan_state *out)
 	return false;
 }
 
+const char *
+plan_word_name(enum plan_word_kind kind)
+{
+	static const char *const names[] = {
+		[PLAN_ADVANCE] = "advance",
+		[PLAN_PAUSE] = "pause",
+		[PLAN_RESUME] = "resume",
+		[PLAN_SHARE] = "share",
+		[PLAN_PROMOTE] = "promote",
+		[PLAN_ROLLBACK] = "rollback",
+	};
+
+	assert((size_t)kind < sizeof(names) / sizeof(names[0]));
+	return names[kind];
+}
+
 void
 plan_config_init(struct plan_config *config)
 {
@@ -517,7 +533,7 @@ plan_begin(struct plan *plan, const struct plan_config *config,
 	take_config(plan, config);
 	plan->seq = last_seq;
 	plan->step_ns = now_ns;
-	explain(plan, "idle: %s is to get %s", config->names.candidate,
+	explain(plan, "starting: %s is to get %s", config->names.candidate,
 		share.text);
 	propose(plan, PLAN_ACT_SHARE, PLAN_RUNNING, config->steps_bp[0], out);
 }
@@ -535,8 +551,12 @@ plan_resume(struct plan *plan, const struct plan_config *config,
 	plan->step = step_of(plan, from->share_bp);
 	plan->step_ns = now_ns;
 	memcpy(plan->reason, from->reason, sizeof(plan->reason));
-	if (from->state == PLAN_DONE)
+	if (from->state == PLAN_DONE) {
+		/* The record was written before it was. */
+		explain(plan, "done: %s is stable now",
+			config->names.candidate);
 		out->act = PLAN_ACT_PROMOTE;
+	}
 	if (from->state == PLAN_ROLLED_BACK)
 		out->act = PLAN_ACT_ROLLBACK;
 	if (from->state != PLAN_RUNNING && from->state != PLAN_HELD)
@@ -626,8 +646,7 @@ bool
 plan_say(struct plan *plan, const struct plan_word *word, uint64_t now_ns,
 	struct plan_output *out, struct error *error)
 {
-	const char *because =
-		word->because != NULL ? word->because : "by hand";
+	const char *because = word->because != NULL ? word->because : "by hand";
 
 	memset(out, 0, sizeof(*out));
 	if (!check_word(plan, word, error))
@@ -651,8 +670,7 @@ plan_say(struct plan *plan, const struct plan_word *word, uint64_t now_ns,
 		explain(plan, "%s: %s is to become stable%s%s",
 			plan_state_name(plan->state),
 			plan->config.names.candidate,
-			word->because != NULL ? ": " : ", ",
-			because);
+			word->because != NULL ? ": " : ", ", because);
 		propose(plan, PLAN_ACT_PROMOTE, PLAN_DONE, EVIDENCE_SHARE_FULL,
 			out);
 		break;

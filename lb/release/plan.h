@@ -123,6 +123,9 @@ enum plan_word_kind {
 	PLAN_ROLLBACK,
 };
 
+/* "advance", "pause", ... */
+const char *plan_word_name(enum plan_word_kind kind);
+
 struct plan_word {
 	enum plan_word_kind kind;
 	uint16_t share_bp; /* with PLAN_SHARE: 1 to 10,000 */

@@ -181,7 +181,7 @@ test_release_that_only_just_begins_can_be_rolled_back(void **state)
 		&world.plan, &world.config, 0, world.input.now_ns, &world.out);
 	take(&world);
 	assert_refused(&world, PLAN_PAUSE, 0,
-		"no release is running: idle: v2 is to get 1 %");
+		"no release is running: starting: v2 is to get 1 %");
 	assert_true(say(&world, PLAN_ROLLBACK, 0, NULL));
 	assert_rolled_back(&world, "rolled back: by hand");
 }

@@ -327,7 +327,7 @@ def test_history_table(web):
     titles, rows = table(text, "TIME")
     assert titles == ["TIME", "WHO", "WHAT", "SHARE", "CANDIDATE", "SCORE",
                       "WHY"]
-    assert rows[0][1:] == ["ben", "rolled_back", "0", "%", "v2", "100",
+    assert rows[0][1:] == ["ben", "rollback", "0", "%", "v2", "100",
                            "a?[31mb"]
     assert rows[1][1:] == ["ann", "start", "5", "%", "v2", "100", "new"]
     assert len(table(web.ctl("history", "web", "--max", "1")[1],

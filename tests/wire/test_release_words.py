@@ -192,7 +192,7 @@ def test_another_release_rolls_the_first_one_back(web):
     what = [(e["what"], e.get("candidate"))
             for e in web.admin.history("web")]
     assert what[:3] == [("start", {"web": "v3"}),
-                        ("rolled_back", {"web": "v2"}),
+                        ("rollback", {"web": "v2"}),
                         ("start", {"web": "v2"})]
     assert web.admin.history("web")[1]["reason"] == \
         "rolled back: another release begins"
@@ -355,6 +355,7 @@ def test_acknowledged_words_survive_a_kill(web):
     accepted(web, "promote")
     release = after_kill()
     assert (release["running"], release["state"]) == (False, "done")
+    assert release["reason"] == "done: v2 is stable now"
     assert web.admin.service("web")["stable"] == "v2"
 
 
@@ -411,12 +412,50 @@ def test_history_shows_who_and_why(web):
     web.start()
     entries = [e for e in web.admin.history("web") if e["who"] != "perch"]
     assert [(e["who"], e["what"], e["share"]) for e in entries] == [
-        ("cy", "rolled_back", 0), ("ben", "share", 50), ("ann", "start", 10)]
+        ("cy", "rollback", 0), ("ben", "share", 50), ("ann", "start", 10)]
     assert [e["why"] for e in entries] == [
         "it hangs", entries[1]["reason"], "build 7"]
     assert all(e["evidence"]["score"] == 100 for e in entries)
     assert "state" not in entries[0]
     assert len(web.admin.history("web", max=1)) == 1
+
+
+def told_in_history(web):
+    """But for what a start or a reload changes, the oldest first."""
+    return [entry for entry in web.admin.history("web")[::-1]
+            if entry["who"] != "perch"]
+
+
+def test_history_has_the_words_that_were_said(web):
+    start_web(web)
+    for word, body in [("advance", {}), ("pause", {}), ("resume", {}),
+                       ("share", {"share": 100}), ("resume", {}),
+                       ("advance", {})]:
+        accepted(web, word, **body)
+    accepted(web, "release", version="v1")
+    accepted(web, "promote")
+    accepted(web, "release", version="v2")
+    accepted(web, "rollback")
+    assert [entry["what"] for entry in told_in_history(web)] == [
+        "start", "advance", "pause", "resume", "share", "resume", "advance",
+        "start", "promote", "start", "rollback"]
+
+
+def test_history_has_what_the_judge_does_in_the_same_words(start, backends):
+    v1, v2 = backends("v1", "v2")
+    web = start({"web": {"versions": {"v1": v1, "v2": v2}, "plan": "quick"}},
+                state=True, plans={"quick": {
+                    "steps": [50, 100], "hold": "1s", "min_clients": 1}})
+    start_web(web)
+    with Load(web.port, ask, clients=2):
+        wait_for("the promotion",
+                 lambda: release_of(web)["state"] == "done")
+    entries = told_in_history(web)
+    assert {entry["who"] for entry in entries[1:]} == {"judge"}
+    words = [entry["what"] for entry in entries]
+    assert set(words) <= {"start", "hold", "continue", "advance", "promote"}
+    assert [word for word in words if word not in ("hold", "continue")] == [
+        "start", "advance", "promote"]
 
 
 def test_a_word_without_a_name_is_an_operators(web):
