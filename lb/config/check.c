@@ -1,8 +1,10 @@
 #include "config/check.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 #include "base/table.h"
@@ -67,6 +69,24 @@ check_listeners(const struct reader *reader)
 			what);
 	}
 	table_free(&seen);
+}
+
+/* Only root can become another one; who isn't starts all the same. */
+static void
+check_user(const struct reader *reader)
+{
+	const struct config *config = reader->config;
+
+	if (config->user == NULL || getpwnam(config->user) != NULL)
+		return;
+	if (geteuid() == 0)
+		report_error(reader->report, place_of(reader, &config->user),
+			"user: no user \"%s\" on this system", config->user);
+	else
+		report_warning(reader->report, place_of(reader, &config->user),
+			"user: no user \"%s\" on this system, whom perch would "
+			"become if started as root",
+			config->user);
 }
 
 static bool
@@ -329,6 +349,7 @@ check_config(const struct reader *reader)
 	size_t i, v;
 
 	check_listeners(reader);
+	check_user(reader);
 	check_admin(reader);
 	check_notify(reader);
 	for (i = 0; i < config->n_services; i++) {

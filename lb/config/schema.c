@@ -43,8 +43,8 @@ const struct schema_key schema_keys[] = {
 		     "not change at a reload."),
 		EXAMPLE("4")},
 	{ONE("user", USER, config, user),
-		HELP("The user to become when started as root; without it, "
-		     "perch stays root."),
+		HELP("The user to become when started as root, who must be "
+		     "there; without it, perch stays root."),
 		EXAMPLE("perch")},
 	{LIST("trusted_proxies", CIDR, config, trusted_proxies,
 		 n_trusted_proxies),

@@ -160,6 +160,7 @@ tests_unit_test_schema_SOURCES = tests/unit/test_schema.c \
 tests_unit_test_schema_CPPFLAGS = $(unit_cppflags) \
 	-DCONF_DIR='"$(srcdir)/conf"'
 tests_unit_test_schema_LDADD = $(unit_libs)
+tests_unit_test_schema_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getpwnam
 
 unit_tests += tests/unit/test_log
 tests_unit_test_log_SOURCES = tests/unit/test_log.c

@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 
 import pytest
@@ -14,10 +15,10 @@ from perchtest import PATIENCE, RawClient, respond, wait_for
 from perchtest.perch import program, sanitizer_environment
 
 
-def run(*arguments):
+def run(*arguments, **options):
     return subprocess.run(
         [program(), *arguments], capture_output=True, text=True,
-        timeout=PATIENCE, env=sanitizer_environment())
+        timeout=PATIENCE, env=sanitizer_environment(), **options)
 
 
 # -- options ----------------------------------------------------------------
@@ -58,6 +59,57 @@ def test_bad_file_does_not_start(tmp_path):
     done = run("-c", str(path))
     assert done.returncode == 1
     assert "perch.yaml:" in done.stderr
+
+
+def as_user(uid):
+    """Where the tests run as root."""
+    return {"preexec_fn": lambda: os.setuid(uid)} if os.getuid() == 0 else {}
+
+
+@pytest.fixture
+def config_with_user():
+    """Makes a file that anybody may read."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = os.path.join(folder, "perch.yaml")
+
+        def write(user):
+            with open(path, "w") as out:
+                out.write(
+                    "listeners: [{bind: '127.0.0.1:18080'}]\n"
+                    "services: {web: {versions: "
+                    "{v1: {endpoints: '127.0.0.1:9'}}}}\n"
+                    "admin: {bind: []}\n"
+                    "user: %s\n" % user)
+            return path
+
+        yield write
+
+
+def test_check_of_a_user_that_is_there(config_with_user):
+    done = run("-t", "-c", config_with_user("nobody"))
+    assert done.returncode == 0, done
+    assert "user:" not in done.stderr
+
+
+@pytest.mark.parametrize("option", [["-t"], []])
+def test_root_is_told_of_a_user_that_is_not_there(config_with_user, option):
+    if os.getuid() != 0:
+        pytest.skip("not root")
+    config = config_with_user("perch-nobody")
+    done = run(*option, "-c", config)
+    assert done.returncode == 1
+    assert '%s:4:7: user: no user "perch-nobody" on this system\n' % config \
+        in done.stderr
+
+
+def test_others_are_only_warned_of_a_user_that_is_not_there(config_with_user):
+    """They start all the same, as who they are."""
+    config = config_with_user("perch-nobody")
+    done = run("-t", "-c", config, **as_user(65534))
+    assert done.returncode == 0, done
+    assert 'warning: %s:4:7: user: no user "perch-nobody"' % config \
+        in done.stderr
 
 
 def test_taken_port_does_not_start(start, backends):
