@@ -19,6 +19,7 @@ static const struct phrase {
 } phrases[] = {
 	{"started", "started", NEW_SHARE},
 	{"advanced", "advanced", BOTH_SHARES},
+	{"retreated", "went back", BOTH_SHARES},
 	{"held", "held", NEW_SHARE},
 	{"running", "runs again", NEW_SHARE},
 	{"paused", "paused", NEW_SHARE},

@@ -40,6 +40,7 @@ test_each_event_has_its_words(void **state)
 		{"resumed", "shop: v2 resumed at 10 %"},
 		{"share_set", "shop: v2 moved from 0.5 % to 10 %"},
 		{"frozen", "shop: v2 frozen at 10 %"},
+		{"retreated", "shop: v2 went back from 0.5 % to 10 %"},
 		{"rolled_back", "shop: v2 rolled back from 0.5 % to 10 %"},
 		{"promoted", "shop: v2 promoted, it is the stable version now"},
 		{"untrusted",
