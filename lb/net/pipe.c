@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -92,15 +93,32 @@ result(ssize_t n)
 	return TRANSPORT_FAILED;
 }
 
+/* What an empty pipe takes in one piece. */
+static long
+fill_by_copy(struct pipe *pipe, int fd, uint64_t max)
+{
+	char bytes[PIPE_BUF];
+	long n = result(recv(fd, bytes,
+		max < sizeof(bytes) ? (size_t)max : sizeof(bytes), 0));
+
+	return n > 0 ? result(write(pipe->write_fd, bytes, (size_t)n)) : n;
+}
+
 long
 pipe_fill(struct pipe *pipe, int fd, uint64_t max)
 {
 	size_t len = max < PIPE_SIZE ? (size_t)max : PIPE_SIZE;
-	long n = result(splice(fd, NULL, pipe->write_fd, NULL, len,
-		SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+	long n;
 
+	assert(pipe->len == 0);
+	n = result(splice(fd, NULL, pipe->write_fd, NULL, len,
+		SPLICE_F_MOVE | SPLICE_F_NONBLOCK));
+	/* At urgent data splice() says that nothing has come, for ever;
+	 * recv() goes past it. */
+	if (n == TRANSPORT_AGAIN)
+		n = fill_by_copy(pipe, fd, max);
 	if (n > 0)
-		pipe->len += (size_t)n;
+		pipe->len = (size_t)n;
 	return n;
 }
 

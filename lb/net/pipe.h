@@ -45,8 +45,8 @@ void pipe_give(struct pipe_pool *pool, struct pipe *pipe);
 /* Closes the free ones. */
 void pipe_pool_close(struct pipe_pool *pool);
 
-/* Up to max from a socket: bytes taken, 0 at its end, or below 0 as transport_read().
- * TRANSPORT_AGAIN too if the pipe is full. */
+/* Up to max from a socket, into an empty pipe: bytes taken, 0 at its end, or below
+ * 0 as transport_read(). */
 long pipe_fill(struct pipe *pipe, int fd, uint64_t max);
 /* What else goes out with the bytes in it: a frame, each side of which has up
  * to PIPE_EDGE_MAX bytes. */

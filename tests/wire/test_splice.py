@@ -4,6 +4,7 @@ ways, and what can happen in the middle of them."""
 import hashlib
 import os
 import random
+import socket
 import threading
 
 import pytest
@@ -281,6 +282,40 @@ def test_chunks_for_a_client_that_has_none(passing):
         assert answer.until_close
         assert md5(answer.body) == md5(BODY)
     assert perch.has_spliced()
+
+
+@LONG_FRAMINGS
+def test_urgent_data_in_an_upload(passing, framing):
+    """HTTP has none: the byte is dropped. splice() doesn't get past it."""
+    perch, backend = passing
+    got = []
+    backend.play(take(got))
+    with RawClient(perch.port) as client:
+        client.send(REQUEST_HEAD + framing_field(framing))
+        send_urgent_within(client.socket, framed(framing))
+        assert client.read_response().body == b"thanks"
+    assert got[0][0] == md5(BODY)
+    assert perch.has_spliced()
+
+
+@LONG_FRAMINGS
+def test_urgent_data_in_a_download(passing, framing):
+    perch, backend = passing
+
+    def script(c):
+        c.read_request()
+        c.send(RESPONSE_HEAD + framing_field(framing))
+        send_urgent_within(c.socket, framed(framing))
+    backend.play(script)
+    with RawClient(perch.port) as client:
+        assert md5(client.request().body) == md5(BODY)
+    assert perch.has_spliced()
+
+
+def send_urgent_within(sock, data):
+    sock.sendall(data[:MIB])
+    sock.send(b"!", socket.MSG_OOB)
+    sock.sendall(data[MIB:])
 
 
 @LONG_FRAMINGS
