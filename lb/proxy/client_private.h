@@ -77,7 +77,7 @@ void client_close(struct client *client, enum client_close how);
 
 /* --- requests ---------------------------------------------------------------- */
 
-/* True if an exchange was begun. */
+/* True if there was one: an exchange was begun, or the client closed. */
 bool client_next_request(struct client *client);
 /* True if a window was offered. */
 bool client_feed_body(struct client *client);

@@ -134,7 +134,6 @@ start_request(struct client *client, struct exchange *exchange, size_t head_len)
 	exchange_start(exchange);
 }
 
-/* True if an exchange was begun. */
 bool
 client_next_request(struct client *client)
 {
@@ -170,7 +169,7 @@ client_next_request(struct client *client)
 	exchange = begin_exchange(client);
 	if (exchange == NULL) {
 		client_close(client, CLIENT_CLOSE);
-		return false;
+		return true;
 	}
 	if (result == H1_OK)
 		result = h1_parse_request(

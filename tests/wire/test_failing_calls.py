@@ -8,6 +8,7 @@ bytes, and the next one is served.
 
 import errno
 import itertools
+import threading
 
 import pytest
 
@@ -189,6 +190,31 @@ def test_no_memory_to_say_that_a_head_is_late(backends, scene):
         late.expect_close()
     here.failing.disarm()
     assert here.is_served()
+
+
+@needs_plain_memory
+def test_no_memory_for_the_last_request_of_one_who_has_ended(
+        backends, scene):
+    """It waits behind an answer that isn't taken, and others have what memory
+    was there."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    go = threading.Event()
+    with here.client() as client, here.client() as other:
+        here.block(here.perch.port)
+        client.send_request().send_request().half_close()
+        here.wait_failed()
+        backend.play(lambda c: (c.read_request(), c.wait(go),
+                                c.send_response(b"other")))
+        other.send_request()
+        backend.wait_heads(1)
+        with here.stopped():  # maybe in a send, which the error is for, too
+            here.failing.arm("memory", errno.EAGAIN, times=FOR_EVER)
+        assert client.read_response().body == b"one"
+        client.expect_close()
+        here.failing.disarm()
+        go.set()
+        assert other.read_response().body == b"other"
 
 
 # -- descriptors ------------------------------------------------------------------
