@@ -184,7 +184,10 @@ conn_send_pipe(struct conn *conn, struct pipe *pipe)
 	if (pipe_is_empty(pipe))
 		return CONN_SENT;
 	conn->pipe = pipe;
-	return update(conn) ? CONN_BLOCKED : CONN_FAILED;
+	if (update(conn))
+		return CONN_BLOCKED;
+	conn->pipe = NULL;
+	return CONN_FAILED;
 }
 
 static enum conn_result

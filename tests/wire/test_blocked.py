@@ -1,6 +1,7 @@
 """Sides that take nothing for a while, and what comes and ends meanwhile."""
 
 import errno
+import select
 import socket
 import threading
 
@@ -109,6 +110,39 @@ def test_long_body_for_one_who_takes_nothing_more(backends, scene):
         here.settle()
         may_answer.set()
         assert client.read_response("POST").body == b"early"
+
+
+def test_long_body_for_one_who_cannot_be_watched(backends, scene):
+    """It goes nowhere from there on, and the answer comes all the same."""
+    backend = backends("one", receive_buffer=4096)
+    here = scene({"web": backend})
+    body = b"r" * (8 << 20)
+    is_stuck = threading.Event()
+
+    def script(connection):
+        connection.read_head()
+        connection.reader.read_exactly(1000)
+        connection.send(
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        sent = 0
+        while select.select([], [connection.socket], [], 0.3)[1]:
+            sent += connection.socket.send(body[sent:sent + 4096])
+        is_stuck.set()
+        connection.send(body[sent:])
+        connection.wait_closed()
+    backend.play(script)
+    with here.client(receive_buffer=4096) as client:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Content-Length: 1000000000\r\n\r\n")
+        backend.wait_heads(1)
+        client.send("a" * 1000)
+        assert is_stuck.wait(20)
+        here.failing.arm("epoll", errno.ENOSPC)
+        while here.failing.count == 0:
+            client.send("b" * 65536)
+        here.failing.disarm()
+        client.reader.keep_raw = False
+        assert client.read_response("POST").body == body
 
 
 def test_end_of_a_tunnel_behind_what_is_not_taken_yet(backends, scene):
