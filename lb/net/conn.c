@@ -227,6 +227,16 @@ conn_flush(struct conn *conn, struct pool *buffers)
 }
 
 void
+conn_forget_owed(struct conn *conn, struct pool *buffers)
+{
+	if (conn->out != NULL)
+		buffer_give(buffers, conn->out);
+	conn->out = NULL;
+	conn->pipe = NULL;
+	update(conn);
+}
+
+void
 conn_established(struct conn *conn)
 {
 	update(conn);

@@ -74,6 +74,9 @@ enum conn_result conn_send_pipe(struct conn *conn, struct pipe *pipe)
 enum conn_result conn_flush(struct conn *conn, struct pool *buffers)
 	__attribute__((warn_unused_result));
 
+/* It takes nothing more: what is owed is lost, and not waited for. */
+void conn_forget_owed(struct conn *conn, struct pool *buffers);
+
 /* Connecting is over: stop waiting for writability. */
 void conn_established(struct conn *conn);
 

@@ -245,5 +245,7 @@ void exchange_on_response_pipe(
 	struct exchange *exchange, const struct h1_run *run);
 /* It has taken what was owed. */
 void exchange_on_upstream_writable(struct exchange *exchange);
+/* It won't, nor anything more; its answer may come, or its end. */
+void exchange_on_upstream_deaf(struct exchange *exchange);
 
 #endif

@@ -191,3 +191,12 @@ exchange_on_upstream_writable(struct exchange *exchange)
 	}
 	ops->resume(stream);
 }
+
+void
+exchange_on_upstream_deaf(struct exchange *exchange)
+{
+	exchange->is_upstream_deaf = true;
+	if (exchange_owes_pipe(exchange))
+		exchange_give_pipe(exchange);
+	exchange_on_upstream_writable(exchange);
+}

@@ -89,7 +89,7 @@ void
 tunnel_end_down(struct exchange *exchange)
 {
 	exchange->has_ended_down = true;
-	if (exchange->is_body_sent)
+	if (tunnel_is_over(exchange))
 		exchange_finish(exchange, STREAM_DONE);
 }
 

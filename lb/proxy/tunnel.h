@@ -24,12 +24,12 @@ void tunnel_end_down(struct exchange *exchange);
 /* Nothing came for too long. */
 void tunnel_on_idle(struct exchange *exchange);
 
-/* Is all handed on, both ways? */
+/* Is all handed on, both ways, or as much as can be? */
 static inline bool
 tunnel_is_over(const struct exchange *exchange)
 {
-	return exchange->is_tunnel && exchange->is_body_sent &&
-	       exchange->has_ended_down;
+	return exchange->is_tunnel && exchange->has_ended_down &&
+	       (exchange->is_body_sent || exchange->is_upstream_deaf);
 }
 
 #endif

@@ -79,7 +79,9 @@ upstream_touch_timeout(struct upstream *upstream)
 static void
 on_writable(struct upstream *upstream)
 {
-	switch (conn_flush(&upstream->conn, &upstream->pool->shard->buffers)) {
+	struct pool *buffers = &upstream->pool->shard->buffers;
+
+	switch (conn_flush(&upstream->conn, buffers)) {
 	case CONN_SENT:
 		exchange_on_upstream_writable(upstream->exchange);
 		break;
@@ -87,11 +89,10 @@ on_writable(struct upstream *upstream)
 		upstream_touch_timeout(upstream);
 		break;
 	case CONN_FAILED:
+		/* An answer may have come before the failure. */
 		upstream->has_failed_send = true;
-		/* An answer may have come before the failure: where that can be
-		 * read, its event says so. */
-		if (!upstream->conn.is_reading)
-			upstream_fail(upstream, METER_ERROR_TRUNCATED);
+		conn_forget_owed(&upstream->conn, buffers);
+		exchange_on_upstream_deaf(upstream->exchange);
 		break;
 	}
 }

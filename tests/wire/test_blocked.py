@@ -1,8 +1,11 @@
 """Sides that take nothing for a while, and what comes and ends meanwhile."""
 
 import errno
+import fcntl
 import select
 import socket
+import struct
+import termios
 import threading
 
 import pytest
@@ -112,6 +115,57 @@ def test_long_body_for_one_who_takes_nothing_more(backends, scene):
         assert client.read_response("POST").body == b"early"
 
 
+def _is_taken(connection):
+    """All that was sent on it."""
+    left = fcntl.ioctl(connection.socket, termios.TIOCOUTQ, bytes(4))
+    return struct.unpack("i", left)[0] == 0
+
+
+@pytest.mark.parametrize("field,block", [
+    ("Content-Length: 1000000000", b"x" * 65536),
+    ("Transfer-Encoding: chunked", b"1000\r\n%s\r\n" % (b"x" * 4096))],
+    ids=["length", "chunked"])
+@pytest.mark.parametrize("size", [45000, 90000])
+def test_answer_of_one_who_reset_while_the_client_took_nothing(
+        backends, scene, field, block, size):
+    """The rest of the request isn't taken, and fails in the end; what has come
+    of the answer gets to the client, if later."""
+    backend = backends("one", receive_buffer=4096)
+    here = scene({"web": backend})
+    body = b"r" * size
+    is_stuck, has_reset = threading.Event(), threading.Event()
+    # The pipe is the request's where that has long runs.
+    call = "splice" if size > 65536 and "chunked" in field else "send"
+
+    def script(connection):
+        connection.read_head()
+        connection.wait(is_stuck)
+        here.failing.arm(call, errno.EAGAIN, times=FOR_EVER,
+                         port=here.perch.port)
+        connection.send(
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+        if call == "splice":
+            wait_for("the head", lambda: not client.is_quiet(0.01))
+        connection.send(body)
+        here.wait_failed()
+        wait_for("all to have come", lambda: _is_taken(connection))
+        connection.reset()
+        has_reset.set()
+    backend.play(script)
+    with here.client() as client:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n" + field + "\r\n\r\n")
+        backend.wait_heads(1)
+        client.send_until_stuck(block)
+        is_stuck.set()
+        assert has_reset.wait(20)
+        if call == "splice":
+            here.settle()
+        else:
+            assert client.is_quiet(0.1)
+        here.failing.disarm()
+        assert client.read_response("POST").body == body
+
+
 def test_long_body_for_one_who_cannot_be_watched(backends, scene):
     """It goes nowhere from there on, and the answer comes all the same."""
     backend = backends("one", receive_buffer=4096)
@@ -143,6 +197,31 @@ def test_long_body_for_one_who_cannot_be_watched(backends, scene):
         here.failing.disarm()
         client.reader.keep_raw = False
         assert client.read_response("POST").body == body
+
+
+def test_end_of_a_tunnel_whose_endpoint_resets_it(backends, scene):
+    """What the client said last isn't taken yet, and never will be."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    may_reset, has_reset = threading.Event(), threading.Event()
+
+    def script(connection):
+        connection.read_request()
+        connection.send(SWITCH)
+        connection.wait(may_reset)
+        connection.reset()
+        has_reset.set()
+    backend.play(script)
+    with here.client() as client:
+        assert client.request(fields=UPGRADE).status == 101
+        here.block(backend.port)
+        client.send("the last words")
+        here.wait_failed()
+        may_reset.set()
+        assert has_reset.wait(20)
+        here.failing.disarm()
+        here.perch.admin.wait_metric("perch_tunnels", 0)
+        client.expect_close()
 
 
 def test_end_of_a_tunnel_behind_what_is_not_taken_yet(backends, scene):

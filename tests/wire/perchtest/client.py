@@ -54,10 +54,12 @@ class RawClient:
     def send_until_stuck(self, block=b"x" * 65536, seconds=0.1):
         """Sends until nobody takes any more, for that long, or it ends."""
         timeout = self.socket.gettimeout()
+        rest = b""
         self.socket.setblocking(False)
         try:
             while select.select([], [self.socket], [], seconds)[1]:
-                self.socket.send(block)
+                rest = rest or block
+                rest = rest[self.socket.send(rest):]
         except (ConnectionResetError, BrokenPipeError):
             self.was_reset = True
         finally:
