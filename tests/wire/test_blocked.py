@@ -170,7 +170,7 @@ def test_long_body_for_one_who_cannot_be_watched(backends, scene):
     """It goes nowhere from there on, and the answer comes all the same."""
     backend = backends("one", receive_buffer=4096)
     here = scene({"web": backend})
-    body = b"r" * (8 << 20)
+    body = b"r" * (32 << 20)
     is_stuck = threading.Event()
 
     def script(connection):
