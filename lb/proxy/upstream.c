@@ -69,7 +69,10 @@ upstream_touch_timeout(struct upstream *upstream)
 {
 	struct shard *shard = upstream->pool->shard;
 
-	if (upstream->idle_list != NULL)
+	if (upstream->idle_list == NULL)
+		return;
+	/* Held back by the client, it can't be late, whatever it takes. */
+	if (upstream->conn.is_reading || upstream->is_raw)
 		timeouts_set(&shard->worker.timeouts, &upstream->timeout,
 			upstream->idle_list, shard->now_ns);
 }

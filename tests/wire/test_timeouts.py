@@ -243,6 +243,33 @@ def test_upload_behind_an_early_answer_is_not_cut(served):
     assert backend.next_request().body == b"x" * 8
 
 
+def test_answer_that_is_held_back_is_not_late(start, backends):
+    """While the client takes nothing the backend can't be late, though the
+    request's body moves."""
+    one = backends("one")
+    body = b"x" * (32 << 20)
+    is_stuck = threading.Event()
+
+    def early(c):
+        c.read_head()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        sent = 0
+        while select.select([], [c.socket], [], 0.3)[1]:
+            sent += c.socket.send(body[sent:sent + 4096])
+        is_stuck.set()
+        c.send(body[sent:])
+    one.play(early)
+    perch = start({"web": one}, timeouts={
+        "response_idle": SHORT, "body": "10s"})
+    with RawClient(perch.port, receive_buffer=4096) as client:
+        client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 8\r\n\r\n")
+        assert is_stuck.wait(20)
+        client.send("x")
+        time.sleep(0.9)
+        client.reader.keep_raw = False
+        assert client.read_response("POST").body == body
+
+
 def test_download_of_a_half_closed_client_is_not_cut(served):
     client, backend = served
 
