@@ -14,7 +14,7 @@
  * meanwhile is seen when the moment is over.
  */
 
-/* What is thrown away of a refused request, at most, before the close. */
+/* What is thrown away of a refused request, at most; the rest stays unread. */
 #define LINGER_READS_MAX 64
 
 /* --- the end --------------------------------------------------------------- */
@@ -302,8 +302,10 @@ discard_input(struct client *client)
 		&client->conn.transport, shard->scratch, shard->scratch_size);
 	if (n == TRANSPORT_AGAIN)
 		return;
-	if (n <= 0 || ++client->scanned > LINGER_READS_MAX)
+	if (n <= 0)
 		client_close(client, CLIENT_CLOSE);
+	else if (++client->scanned >= LINGER_READS_MAX)
+		conn_set_reading(&client->conn, false);
 }
 
 static void

@@ -390,6 +390,23 @@ def test_missing_said_by_a_helper_who_did_not_take_the_request(
             connection.close()
 
 
+def test_answer_to_one_who_sends_on_and_reads_late(backends, scene):
+    """What it sends for nothing is not read for ever; but a close before it has
+    the answer would destroy that."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    body = b"r" * 200000
+    backend.play(lambda c: (c.read_head(), c.send_response(
+        body, "413 Content Too Large", fields=[("Connection", "close")])))
+    with here.client(receive_buffer=4096) as client:
+        client.send("POST / HTTP/1.1\r\nHost: test\r\n"
+                    "Content-Length: 1000000000\r\n\r\n")
+        here.perch.admin.wait_metric("perch_requests_total", 1)
+        client.send_until_stuck()
+        assert client.read_response("POST").body == body
+        client.expect_close()
+
+
 # -- a client that takes nothing --------------------------------------------------
 
 def test_close_behind_an_answer_that_is_not_taken_yet(backends, scene):
