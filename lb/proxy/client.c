@@ -182,10 +182,10 @@ settle_timeout(struct client *client)
 	}
 }
 
-/* For the rest of a head: a buffer of the size before a reload can be too small
- * for what is allowed now. */
-static void
-make_room(struct client *client)
+/* A buffer of the size before a reload can be too small for what is allowed
+ * now. */
+void
+client_make_room(struct client *client)
 {
 	struct pool *pool = &client->shard->buffers;
 	struct buffer *old = client->in;
@@ -235,7 +235,7 @@ settle(struct client *client)
 	else if (is_empty && client->is_raw && client->exchange->body.len == 0)
 		client_give_in(client);
 	else if (in != NULL && client->exchange == NULL)
-		make_room(client);
+		client_make_room(client);
 	settle_timeout(client);
 	if (!client->has_eof)
 		conn_set_reading(&client->conn, wants_bytes(client));

@@ -70,6 +70,9 @@ void client_advance(struct client *client);
 void client_wait_for(struct client *client, enum client_waiting waiting);
 /* Gives the buffer back. */
 void client_give_in(struct client *client);
+/* For what follows a head, or the rest of one: what is there goes to the
+ * buffer's front, which may become another. */
+void client_make_room(struct client *client);
 
 enum client_close { CLIENT_CLOSE, CLIENT_RESET };
 /* Now, without a word to an exchange. */

@@ -102,11 +102,9 @@ decode_window(
 static void
 move_to_front(struct client *client, struct message *request, size_t head_len)
 {
-	struct buffer *in = client->in;
-
-	buffer_compact(in, 0);
-	request->base = in->data;
-	assert(head_len <= buffer_len(in));
+	client_make_room(client);
+	request->base = client->in->data;
+	assert(head_len <= buffer_len(client->in));
 }
 
 static void

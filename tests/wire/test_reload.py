@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from perchtest import PATIENCE, Load, RawClient, Truncated, respond
+from perchtest import (
+    PATIENCE, Load, RawClient, Truncated, respond, wait_for)
 from perchtest.perch import SMALL_QUARANTINE
 
 RELOADS = 20
@@ -192,3 +193,27 @@ def test_quit_under_load_cuts_nothing(start, backends):
         assert perch.wait() == 0
     assert not cut, cut
     assert all(load.counts)
+
+
+def test_body_behind_a_head_that_fills_the_buffer_of_before(start, backends):
+    """A reload allows for larger heads while one comes: with its last bytes no
+    room is left for a body."""
+    backend = backends("one")
+    backend.play(respond(lambda r: r.body))
+    perch = start({"web": backend}, limits={"head": "1KiB"},
+                  timeouts={"body": "2s"})
+
+    def is_taken():
+        with RawClient(perch.port) as other:
+            return other.request(fields=[("X-Long", "x" * 2000)]).status == 200
+
+    begin = "POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 5\r\nX-Long: "
+    with RawClient(perch.port) as client:
+        client.send(begin)
+        perch.change(limits={"head": "64KiB"})
+        perch.reload()
+        wait_for("the new limits", is_taken)
+        client.send("x" * (32 * 1024 - len(begin) - 4) + "\r\n\r\n")
+        backend.wait_heads(1)
+        client.send("hello")
+        assert client.read_response().body == b"hello"
