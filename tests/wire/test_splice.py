@@ -284,38 +284,43 @@ def test_chunks_for_a_client_that_has_none(passing):
     assert perch.has_spliced()
 
 
+URGENT_PLACES = pytest.mark.parametrize("place", [MIB, -1000])
+
+
 @LONG_FRAMINGS
-def test_urgent_data_in_an_upload(passing, framing):
+@URGENT_PLACES
+def test_urgent_data_in_an_upload(passing, framing, place):
     """HTTP has none: the byte is dropped. splice() doesn't get past it."""
     perch, backend = passing
     got = []
     backend.play(take(got))
     with RawClient(perch.port) as client:
         client.send(REQUEST_HEAD + framing_field(framing))
-        send_urgent_within(client.socket, framed(framing))
+        send_urgent_within(client.socket, framed(framing), place)
         assert client.read_response().body == b"thanks"
     assert got[0][0] == md5(BODY)
     assert perch.has_spliced()
 
 
 @LONG_FRAMINGS
-def test_urgent_data_in_a_download(passing, framing):
+@URGENT_PLACES
+def test_urgent_data_in_a_download(passing, framing, place):
     perch, backend = passing
 
     def script(c):
         c.read_request()
         c.send(RESPONSE_HEAD + framing_field(framing))
-        send_urgent_within(c.socket, framed(framing))
+        send_urgent_within(c.socket, framed(framing), place)
     backend.play(script)
     with RawClient(perch.port) as client:
         assert md5(client.request().body) == md5(BODY)
     assert perch.has_spliced()
 
 
-def send_urgent_within(sock, data):
-    sock.sendall(data[:MIB])
+def send_urgent_within(sock, data, place):
+    sock.sendall(data[:place])
     sock.send(b"!", socket.MSG_OOB)
-    sock.sendall(data[MIB:])
+    sock.sendall(data[place:])
 
 
 @LONG_FRAMINGS
