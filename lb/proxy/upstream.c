@@ -401,6 +401,9 @@ upstream_release(struct upstream *upstream)
 	upstream->exchange->upstream = NULL;
 	upstream->exchange = NULL;
 	upstream_give_in(upstream);
+	/* What came while it was held back. */
+	if (!upstream->conn.is_reading && upstream_has_more(upstream))
+		upstream->is_keep_alive = false;
 	if (!upstream->is_keep_alive || conn_is_blocked(&upstream->conn) ||
 		pool->shard->is_draining || pool->n_idle >= pool->max_idle ||
 		!address_equal(&upstream->address, &pool->address)) {

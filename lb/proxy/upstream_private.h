@@ -23,7 +23,11 @@ void upstream_give_in(struct upstream *upstream);
 void upstream_on_readable(struct upstream *upstream);
 /* Looks at what is in the buffer. */
 void upstream_receive(struct upstream *upstream);
-/* Has the response at the buffer's front come to its end there? */
+/* Is anything behind the response, be it the connection's end, that isn't in the
+ * buffer? Who asks next on that connection would take it for the answer. */
+bool upstream_has_more(struct upstream *upstream);
+/* Has the response at the buffer's front come to its end there, and nothing
+ * behind it? */
 bool upstream_is_whole(struct upstream *upstream);
 
 #endif

@@ -24,6 +24,27 @@ after_delivery(struct upstream *upstream)
 		buffer_compact(in, 0);
 }
 
+bool
+upstream_has_more(struct upstream *upstream)
+{
+	char byte;
+
+	return transport_read(&upstream->conn.transport, &byte, 1) !=
+	       TRANSPORT_AGAIN;
+}
+
+/* The body has ended in the buffer. A read that filled it may have ended there
+ * by chance. */
+static void
+note_end(struct upstream *upstream)
+{
+	struct buffer *in = upstream->in;
+
+	if (buffer_len(in) > 0 ||
+		(buffer_room(in) == 0 && upstream_has_more(upstream)))
+		upstream->is_keep_alive = false;
+}
+
 /* How long the endpoint says that it keeps an idle connection, less a margin
  * for the way there; UINT64_MAX if it doesn't say. */
 static uint64_t
@@ -77,8 +98,8 @@ deliver_response(struct upstream *upstream, const struct message *response)
 	upstream->state = UPSTREAM_BODY;
 	upstream->idle_list = upstream->exchange->local->response_idle;
 	upstream_touch_timeout(upstream);
-	if (result == H1_OK && buffer_len(in) > 0)
-		upstream->is_keep_alive = false;
+	if (result == H1_OK)
+		note_end(upstream);
 	exchange_on_response(
 		upstream->exchange, response, data, trailers, result == H1_OK);
 }
@@ -176,8 +197,8 @@ receive_body(struct upstream *upstream)
 	in->start += (uint32_t)consumed;
 	data.len = produced;
 	upstream_touch_timeout(upstream);
-	if (result == H1_OK && buffer_len(in) > 0)
-		upstream->is_keep_alive = false;
+	if (result == H1_OK)
+		note_end(upstream);
 	if (data.len > 0 || result == H1_OK)
 		exchange_on_response_body(
 			upstream->exchange, data, trailers, result == H1_OK);
@@ -222,6 +243,8 @@ splice_body(struct upstream *upstream)
 		return true;
 	}
 	run = h1_body_pass(&upstream->body, (uint64_t)n);
+	if (run.is_body_end && upstream_has_more(upstream))
+		upstream->is_keep_alive = false;
 	upstream_touch_timeout(upstream);
 	exchange_on_response_pipe(exchange, &run);
 	return true;
@@ -284,7 +307,6 @@ upstream_on_readable(struct upstream *upstream)
 						: METER_ERROR_TRUNCATED);
 }
 
-/* Has the response at the buffer's front come to its end there? */
 bool
 upstream_is_whole(struct upstream *upstream)
 {
@@ -312,5 +334,6 @@ upstream_is_whole(struct upstream *upstream)
 	return h1_body_decode(&upstream->body, in->data + in->start + head_len,
 		       buffer_len(in) - head_len, &consumed, &produced,
 		       &trailers) == H1_OK &&
-	       head_len + consumed == buffer_len(in);
+	       head_len + consumed == buffer_len(in) &&
+	       !upstream_has_more(upstream);
 }

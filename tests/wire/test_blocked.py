@@ -409,6 +409,37 @@ def test_answer_to_one_who_sends_on_and_reads_late(backends, scene):
 
 # -- a client that takes nothing --------------------------------------------------
 
+def test_bytes_behind_an_answer_that_is_not_taken_yet(backends, scene):
+    """They are not the next one, though all of this one has come."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    body = b"r" * 90000
+    has_head = threading.Event()
+
+    def script(connection):
+        connection.read_request()
+        connection.send(
+            b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        connection.wait(has_head)
+        connection.send(body)
+        here.wait_failed()
+        here.settle()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        here.settle()
+        here.failing.disarm()
+        connection.wait_closed()
+    backend.play(script, respond(b"good"))
+    here.failing.arm("splice", errno.EAGAIN, times=FOR_EVER,
+                     port=here.perch.port)
+    with here.client() as client:
+        client.send_request().send_request()
+        answer = client.reader.read_response_head()
+        has_head.set()
+        client.reader.read_response_body(answer, "GET")
+        assert answer.body == body
+        assert client.read_response().body == b"good"
+
+
 def test_close_behind_an_answer_that_is_not_taken_yet(backends, scene):
     """What the client sends behind its last request is of no interest."""
     backend = backends("one")

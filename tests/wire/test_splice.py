@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from perchtest import RawClient, wait_for
+from perchtest import RawClient, respond, wait_for
 
 KIB = 1 << 10
 MIB = 1 << 20
@@ -334,6 +334,26 @@ def test_what_follows_is_the_next_request(passing, framing):
         assert client.read_response().body == b"thanks"
         assert client.read_response().body == b"thanks"
     assert [digest for digest, _ in got] == [md5(BODY), md5(b"")]
+    assert perch.has_spliced()
+
+
+@LONG_FRAMINGS
+def test_bytes_behind_an_answer_are_not_the_next_one(passing, framing):
+    """Who asks at once isn't asked on the connection where they are."""
+    perch, backend = passing
+
+    def script(c):
+        c.read_request()
+        c.send(RESPONSE_HEAD + framing_field(framing))
+        c.send(framed(framing) + RESPONSE_HEAD
+               + b"Content-Length: 4\r\n\r\nevil")
+        c.wait_closed()
+    backend.play(script, respond(b"good"))
+    with RawClient(perch.port) as client:
+        client.reader.keep_raw = False
+        client.send_request().send_request()
+        assert md5(client.read_response().body) == md5(BODY)
+        assert client.read_response().body == b"good"
     assert perch.has_spliced()
 
 

@@ -193,6 +193,22 @@ def test_connection_that_was_kept_for_too_long_is_not_used(start, backends):
     assert len(backend.connections) == 2
 
 
+def test_bytes_behind_an_answer_that_fills_the_buffer(client, backend):
+    """They wait in the socket, and are not the answer to who asks at once."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 32726\r\n\r\n"
+    body = b"x" * 32726
+    assert len(head + body) == 32 * 1024
+
+    def script(c):
+        c.read_request()
+        c.send(head + body + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        c.wait_closed()
+    backend.play(script, respond(b"good"))
+    client.send_request().send_request()
+    assert client.read_response().body == body
+    assert client.read_response().body == b"good"
+
+
 def test_bytes_behind_a_body_end_its_connection(start, backends):
     backend = backends("one")
     go_on = threading.Event()
