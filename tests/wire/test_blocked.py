@@ -407,6 +407,36 @@ def test_answer_to_one_who_sends_on_and_reads_late(backends, scene):
         client.expect_close()
 
 
+def test_bytes_behind_an_answer_that_is_held(backends, start):
+    """While another version is asked they come, and are not the next one."""
+    v1, v2 = backends("v1", "v2")
+    is_asked, has_sent = threading.Event(), threading.Event()
+
+    def lacks_it(connection):
+        connection.read_request()
+        connection.send_response(b"", "404 Not Found")
+        connection.wait(is_asked)
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+        has_sent.set()
+        connection.wait_closed()
+
+    def has_it(connection):
+        connection.read_request()
+        is_asked.set()
+        connection.wait(has_sent)
+        connection.send_response(b"rescued")
+    v1.play(lacks_it, respond(b"good"))
+    v2.play(has_it)
+    perch = start({"web": {"versions": {"v1": v1, "v2": v2}, "stable": "v1"}})
+    perch.admin.release("web", "v2", LEAST_SHARE)
+    with RawClient(perch.port) as client:
+        for target in ("/a.js", "/b.js"):
+            client.send_request(target=target, fields=dict(SCRIPT, **OF_V1))
+        assert client.read_response().body == b"rescued"
+        assert client.read_response().body == b"good"
+    assert len(v1.connections) == 2
+
+
 # -- a client that takes nothing --------------------------------------------------
 
 def test_bytes_behind_an_answer_that_is_not_taken_yet(backends, scene):
