@@ -4,6 +4,7 @@ PERCH_BIN names the program; without it, ./perch in the folder PERCH_BUILD;
 without that, the top of the tree. perchctl stands beside it.
 """
 
+import itertools
 import json
 import os
 import random
@@ -50,17 +51,31 @@ def is_sanitized():
     return b"__tsan_init" in found or b"__asan_init" in found
 
 
-def free_port():
-    """A port that nothing listens on, outside the range that the kernel
-    gives to outgoing connections, so that it stays free."""
-    while True:
-        port = random.randrange(10000, 32000)
-        with socket.socket() as sock:
-            try:
-                sock.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
+# Outside of the range that the kernel gives to outgoing connections, so that
+# what nothing listens on stays free.
+_PORTS = range(10000, 32000)
+_given = itertools.count(random.randrange(len(_PORTS)))
+
+
+def _is_free(port):
+    with socket.socket() as sock:
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(in_a_row=1):
+    """A port that nothing listens on, or the first of so many. Each is given
+    once, until all were: whoever got it may take it later."""
+    found = []
+    while len(found) < in_a_row:
+        port = _PORTS[next(_given) % len(_PORTS)]
+        if found and port != found[-1] + 1:
+            found = []
+        found = found + [port] if _is_free(port) else []
+    return found[0]
 
 
 def sanitizer_environment(**asan):
