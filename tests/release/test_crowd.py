@@ -23,10 +23,12 @@ def on(versions, wanted):
 
 
 def assert_share(count, total, share):
-    """Within 4 standard deviations of the binomial distribution."""
+    """Neither so many nor so few are a chance of one in a billion."""
     p = share / 100
-    deviation = math.sqrt(total * p * (1 - p))
-    assert abs(count - total * p) <= 4 * deviation, (count, total, share)
+    by_count = [math.comb(total, n) * p ** n * (1 - p) ** (total - n)
+                for n in range(total + 1)]
+    assert sum(by_count[:count + 1]) > 1e-9 < sum(by_count[count:]), (
+        count, total, share)
 
 
 def run(perch, clients, story, **options):

@@ -222,7 +222,8 @@ def test_least_and_full_share(site):
     web = site()
     web.release(LEAST_SHARE)
     versions = [web.browser().navigate().body for _ in range(30)]
-    assert versions.count(b"v1") >= 29
+    # A third one of v2 would be a chance of one in 200 million.
+    assert versions.count(b"v1") >= 28
     web.admin.share("web", 100)
     assert all(web.browser().navigate().body == b"v2" for _ in range(30))
 
@@ -311,10 +312,11 @@ def test_api_client_moves_with_the_share(site):
     """Its seed pins nothing, lest it be kept for ever."""
     web = site()
     web.release(LEAST_SHARE)
-    browser = web.browser()
-    assert browser.request().body == b"v1"
+    browsers = [web.browser() for _ in range(3)]
+    # One in 10,000 is of v2 already.
+    assert [b.request().body for b in browsers].count(b"v1") >= 2
     web.admin.share("web", 100)
-    assert browser.request().body == b"v2"
+    assert {b.request().body for b in browsers} == {b"v2"}
 
 
 def test_raising_moves_nobody_back(site):
@@ -331,8 +333,9 @@ def test_raising_moves_nobody_back(site):
         assert on_candidate <= now
         on_candidate = now
         counts.append(len(now))
-    assert counts[0] <= 1 and counts[-1] == 100
-    assert 25 <= counts[4] <= 75
+    # Anything else is a chance of one in millions.
+    assert counts[0] <= 3 and counts[-1] == 100
+    assert 22 <= counts[4] <= 78
 
 
 def test_each_release_draws_others_first(site):
@@ -462,11 +465,13 @@ def test_rollback_voids_pins(site):
 def test_pin_of_an_earlier_release_does_not_count_in_a_later_one(site):
     web = site()
     web.release(100)
-    browser = web.browser()
-    browser.navigate()
+    browsers = [web.browser() for _ in range(3)]
+    for browser in browsers:
+        browser.navigate()
     web.admin.rollback("web")
     web.release(LEAST_SHARE)
-    assert browser.asset().body == b"v1"
+    # One in 10,000 is drawn again.
+    assert [b.asset().body for b in browsers].count(b"v1") >= 2
 
 
 def test_promote_makes_the_candidate_stable(site):
