@@ -10,10 +10,10 @@ import re
 import pytest
 
 from perchtest import wait_for
-from rollout import LATE, SHARED, SLOW_MS, Rollout, Version
+from rollout import LATE, SHARED, SLOW_MS, SURE, Rollout, Version
 
 SHARE = 10  # percent that a bad one begins with
-PATIENT = {"timeouts": {"response": "400ms"}}  # for one that hangs
+PATIENT = {"timeouts": {"response": "1s"}}  # for one that hangs
 GRPC = {"visit": "g/shop.Cart/Add"}
 SLOW = r"latency\.p(50|95|99): \d+ of \d+ clients slow on v2, "
 HURT = r"errors: \d+ of \d+ clients hurt on v2, "
@@ -32,15 +32,6 @@ def assert_rolled_back(rollout, unit, why):
         (unit, "judge", 0)]
 
 
-def assert_quiet(rollout, version):
-    """No request reaches it, however many come."""
-    before = version.report()["requests"]
-    stable = rollout.stable(version)
-    more = stable.report()["requests"] + 500
-    wait_for("traffic", lambda: stable.report()["requests"] > more)
-    assert version.report()["requests"] == before
-
-
 @pytest.mark.parametrize("order, why", [
     ("fail 1 500", HURT),
     ("fail 0.3 503", HURT),
@@ -57,7 +48,7 @@ def test_nobody_sees_it_fail(order, why):
     with Rollout({"web": [v1, v2]}, each=patient, herd=SHARED) as rollout:
         rollout.release("web", "v2", share=SHARE)
         assert_rolled_back(rollout, "web", why)
-        assert_quiet(rollout, v2)
+        rollout.assert_quiet(v2)
         records = rollout.end()
         assert v2.report()["faults"] >= 2
         assert records.failures() == []
@@ -95,11 +86,13 @@ def test_crash():
 
 def test_one_bad_endpoint_of_several():
     v1 = Version("v1")
-    v2 = [Version("v2"), Version("v2", "fail 1 500"), Version("v2")]
+    v2 = [Version("v2") for _ in range(3)]
     with Rollout({"web": [v1, v2]}, herd=SHARED) as rollout:
         rollout.release("web", "v2", share=SHARE)
+        wait_for("requests at each", lambda: all(
+            one.report()["requests"] for one in v2))
+        v2[1].order("fail 1 500")
         assert_rolled_back(rollout, "web", HURT)
-        assert v2[0].report()["requests"] and v2[2].report()["requests"]
         assert rollout.end().failures() == []
 
 
@@ -130,7 +123,8 @@ def test_harm_that_begins_when_nobody_is_left_to_compare_with():
 def test_trouble_that_both_have_is_no_reason():
     """A shared database that is down, say."""
     v1, v2 = Version("v1"), Version("v2")
-    with Rollout({"web": [v1, v2]}, {"steps": [10, 50, 100], "hold": "8s"},
+    with Rollout({"web": [v1, v2]},
+                 dict(SURE, steps=[10, 50, 100], hold="8s"),
                  settings={"web": {"shield": {"budget": 0}}}) as rollout:
         rollout.release("web", "v2", share=50)
         wait_for("its clients", lambda: v2.report()["requests"] > 300)
@@ -144,23 +138,24 @@ def test_trouble_that_both_have_is_no_reason():
 
 def test_everything_fails_at_a_thousand_requests_a_second():
     """From the first hurt client to the last request there: below 1 s. A
-    machine that holds up the herd holds up perch as well: then once more."""
+    machine that holds up the herd holds up perch as well: then once more.
+    With 50 clients a second of the candidate's, chance never does."""
     for _ in range(4):
         v1, v2 = Version("v1"), Version("v2", "fail 1 500")
         with Rollout({"web": [v1, v2]}, herd=SHARED,
                      each={"shield": {"budget": 0}}) as rollout:
-            rollout.release("web", "v2", share=5)
+            rollout.release("web", "v2", share=SHARE)
             assert_rolled_back(rollout, "web", HURT)
-            assert_quiet(rollout, v2)
+            rollout.assert_quiet(v2)
             records = rollout.end()
             report = v2.report()
-        assert records.rate() > 900
         failures = records.failures()
         assert failures and {r.version for r in failures} == {"v2"}
         took = report["last"] - report["first_fault"]
-        if took < 1 or records.lateness() < LATE:
+        is_quick = took < 1 and records.rate() > 900
+        if is_quick or records.lateness() < LATE:
             break
-    assert took < 1, (took, records.lateness())
+    assert is_quick, (took, records.rate(), records.lateness())
     assert len(records.hurt()) <= report["requests"] < 100
 
 
@@ -174,11 +169,12 @@ def test_broken_neighbour():
     a1 = Version("a1", "refuse 1 X-Page: w2")
     a2 = Version("a2", "refuse 1 X-Page: w2")
     with Rollout({"web": [w1, w2], "search": [s1, s2], "api": [a1, a2]},
-                 {"steps": [20, 50, 100], "watch": ["api"], "hold": "3s"},
+                 dict(SURE, steps=[20, 50, 100], watch=["api"], hold="3s"),
                  settings={"search": {"match": {"paths": ["/search"]}},
                            "api": {"match": {"paths": ["/api"]},
                                    "plan": "alone"}},
-                 plans={"alone": {"steps": [20, 50, 100], "hold": "3s"}},
+                 plans={"alone": dict(
+                     SURE, steps=[20, 50, 100], hold="3s")},
                  herd={"visit": "n/search,n/,f/api/cart",
                        "cookies": "perch-web,perch-search,perch-api"}
                  ) as rollout:
