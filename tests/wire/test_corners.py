@@ -61,7 +61,7 @@ def test_limits_that_a_reload_raised_hold_for_a_head_under_way(
     """Its buffer was made for a smaller one."""
     backend = backends("one")
     perch = start({"web": backend}, limits={"head": "1KiB"},
-                  timeouts={"header": "3s"})
+                  timeouts={"header": "30s"})
 
     def is_taken():
         with RawClient(perch.port) as other:

@@ -46,7 +46,7 @@ def broken():
         services["fine"]["limits"] = {"body": "10B"}
         services["hanging"]["timeouts"] = {"response": "200ms"}
         with Perch(services, limits={"head": "4KiB", "target": "1KiB"},
-                   timeouts={"header": "500ms", "body": "500ms"}) as perch:
+                   timeouts={"header": "2s", "body": "2s"}) as perch:
             yield perch, fine
 
 

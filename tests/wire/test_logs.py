@@ -28,8 +28,8 @@ def lines_of(path, count):
     """That many lines, once they have been flushed."""
     def read():
         with open(path) as file:
-            lines = file.read().splitlines()
-        return lines if len(lines) >= count else None
+            text = file.read()
+        return text.splitlines() if text.count("\n") >= count else None
     lines = wait_for("%d lines in %s" % (count, path), read)
     assert len(lines) == count
     return lines

@@ -18,7 +18,7 @@ PLANS = {
     "plans": {
         # Nothing goes on by itself within a test.
         "slow": {"steps": [10, 100], "hold": "1h"},
-        "quick": {"steps": [10, 100], "hold": "500ms", "min_clients": 0},
+        "quick": {"steps": [10, 100], "hold": "1s", "min_clients": 0},
     },
 }
 

@@ -572,7 +572,7 @@ def test_boundless_chunk(start, backends, limit):
 @LONG_FRAMINGS
 def test_client_that_stalls_is_told(start, backends, framing):
     backend = backends("one")
-    perch = start({"web": backend}, workers=1, timeouts={"body": "300ms"})
+    perch = start({"web": backend}, workers=1, timeouts={"body": "1s"})
     before = pipes(perch)
     backend.play(lambda c: c.wait_closed())
     with RawClient(perch.port) as client:
@@ -587,7 +587,7 @@ def test_endpoint_that_takes_nothing_is_blamed(start, backends, framing):
     """Not the client, which would send if it could."""
     backend = backends("one", receive_buffer=4096)
     perch = start({"web": backend}, workers=1,
-                  timeouts={"body": "200ms", "response": "600ms"})
+                  timeouts={"body": "1s", "response": "3s"})
     over = threading.Event()
     backend.play(lambda c: c.wait(over))
     try:

@@ -182,13 +182,13 @@ def test_idle_close_is_noticed(start, backends):
 def test_connection_that_was_kept_for_too_long_is_not_used(start, backends):
     """As the backend itself says: half a second before it would close."""
     backend = backends("one")
-    backend.play(respond(b"one", fields=[("Keep-Alive", "timeout=1")]))
+    backend.play(respond(b"one", fields=[("Keep-Alive", "timeout=2")]))
     perch = start({"web": backend})
     with RawClient(perch.port) as client:
         assert client.request().status == 200
         assert client.request().status == 200
         assert len(backend.connections) == 1
-        time.sleep(0.6)  # what is tested
+        time.sleep(1.6)  # what is tested
         assert client.request().status == 200
     assert len(backend.connections) == 2
 

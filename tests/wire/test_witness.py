@@ -114,8 +114,10 @@ BY_ABSENCE = {"errors": 0, "not_found": 1}
 def test_outcome(start, backends, fields, script, hurt, budget):
     """With shield and rescue it is the same, whatever the client sees: here
     stable lacks it, too."""
+    # Only who hangs has a deadline that a busy machine could miss as well.
+    timeouts = {"response": "100ms"} if script is _hang else {}
     site = Site(start, backends, shield={"budget": budget},
-                rescue={"budget": budget}, timeouts={"response": "100ms"})
+                rescue={"budget": budget}, timeouts=timeouts)
     site.v1.play(_missing)
     site.v2.play(script)
     site.ask(fields)
@@ -127,7 +129,7 @@ def test_outcome(start, backends, fields, script, hurt, budget):
 def test_shielded_on_a_connection_that_was_used_before(
         start, backends, script):
     """Its failure may look as if it had only been kept too long."""
-    site = Site(start, backends, timeouts={"response": "100ms"})
+    site = Site(start, backends, timeouts={"response": "1s"})
     site.v2.play(respond(b"first"), script)
     assert site.ask(FETCH) == 200
     assert site.ask(FETCH) == 200
