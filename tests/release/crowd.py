@@ -330,13 +330,14 @@ class Crowd:
     async def open_late_all(self):
         await self.each(Client.open_late)
 
-    async def browse(self, seconds, think=1.0):
-        """Everybody comes and goes at their own pace for so long."""
+    async def browse(self, seconds, think=1.0, is_enough=lambda: True):
+        """Everybody comes and goes at their own pace for so long, and on
+        until it is enough."""
         until = time.monotonic() + seconds
 
         async def live(client):
             await asyncio.sleep(random.uniform(0, think))
-            while time.monotonic() < until:
+            while time.monotonic() < until or not is_enough():
                 await client.visit()
                 await asyncio.sleep(random.uniform(0, think))
                 await client.open_late()

@@ -112,16 +112,16 @@ def test_share_moves_while_pages_load(shop):
 
     async def story(crowd):
         await off_loop(perch.admin.release, "shop", "v2", 50)
-        browsing = asyncio.ensure_future(crowd.browse(4, think=0.2))
         shares = [5, 95, 20, 80, 50, 1, 100]
         turn = 0
+        browsing = asyncio.ensure_future(crowd.browse(
+            4, think=0.2, is_enough=lambda: turn > 20))
         while not browsing.done():
             await off_loop(perch.admin.share, "shop",
                            shares[turn % len(shares)])
             turn += 1
             await asyncio.sleep(0.02)
         await browsing
-        assert turn > 20
         assert min(crowd.tally.pages["v1"], crowd.tally.pages["v2"]) > 50
         assert_clean(crowd.tally)
     run(perch, 150, story)
@@ -132,15 +132,15 @@ def test_reloads_while_pages_load(shop):
 
     async def story(crowd):
         await off_loop(perch.admin.release, "shop", "v2", 50)
-        browsing = asyncio.ensure_future(crowd.browse(3, think=0.2))
         turn = 0
+        browsing = asyncio.ensure_future(crowd.browse(
+            3, think=0.2, is_enough=lambda: turn > 3))
         while not browsing.done():
             perch.change(limits={"target": "%dKiB" % (4 + turn % 4)})
             await off_loop(perch.reload)
             turn += 1
             await asyncio.sleep(0.05)
         await browsing
-        assert turn > 3
         assert_clean(crowd.tally)
     run(perch, 100, story)
 

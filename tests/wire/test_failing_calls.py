@@ -8,7 +8,9 @@ bytes, and the next one is served.
 
 import errno
 import itertools
+import math
 import threading
+import time
 
 import pytest
 
@@ -147,17 +149,34 @@ def outcome(scene, play):
             return None
 
 
-def sweep(scene, play, call, error, port=0, fresh=None):
+def patiently(ask, is_good, deadline):
+    """What comes of ask(). It may be bad because a busy machine has held it
+    up for so long that perch's deadline, in seconds, was over: then again."""
+    for _ in range(10):
+        began = time.monotonic()
+        found = ask()
+        if is_good(found) or time.monotonic() - began < deadline:
+            break
+    return found
+
+
+def sweep(scene, play, call, error, port=0, fresh=None, deadline=math.inf):
     """What came of it, for each call that failed."""
-    outcomes = []
-    for skip in itertools.count():
-        if fresh is not None:
-            scene = fresh()
+    def try_it():
         scene.failing.arm(call, error, skip, port=port)
         found = outcome(scene, play)
         has_failed = scene.failing.count > 0
         scene.failing.disarm()
-        assert scene.is_served()
+        return found, has_failed
+
+    outcomes = []
+    for skip in itertools.count():
+        if fresh is not None:
+            scene = fresh()
+        found, has_failed = patiently(
+            try_it, lambda end: end[0] in GOOD or end[1], deadline)
+        assert patiently(lambda: outcome(scene, play_small),
+                         lambda end: end == 200, deadline) == 200
         if not has_failed:
             assert found in GOOD
             return outcomes
@@ -225,10 +244,13 @@ def test_each_watch_may_fail(backends, scene, play):
     the deadline is there."""
     backend = backends("one")
     backend.play(_serve)
-    here = scene({"web": backend}, timeouts=dict.fromkeys([
+    here = scene({"web": backend})
+    # Not for those who hold the first buffers.
+    here.perch.change(timeouts=dict.fromkeys([
         "header", "body", "idle", "response", "response_idle", "tunnel",
         "half_closed"], "200ms"))
-    outcomes = sweep(here, play, "epoll", errno.ENOSPC)
+    here.perch.reload()
+    outcomes = sweep(here, play, "epoll", errno.ENOSPC, deadline=0.2)
     assert set(outcomes) <= GOOD | {408, 503, 504, None}
 
 

@@ -123,6 +123,13 @@ def _held(release):
     return script
 
 
+def wait_in_flight(perch, n):
+    """With those that wait for a connection."""
+    wait_for("%d to be in flight" % n, lambda: sum(
+        version["in_flight"] for version in
+        perch.admin.service("web")["versions"]) == n)
+
+
 def test_endpoint_connections_and_queue(start, backends):
     """One connection, one that waits for it, and the third is refused."""
     one = backends("one")
@@ -135,7 +142,7 @@ def test_endpoint_connections_and_queue(start, backends):
         first.send_request()
         one.wait_heads(1)
         second.send_request()
-        assert second.is_quiet(0.2)
+        wait_in_flight(perch, 2)
         assert third.request().status == 503
         assert len(one.heads) == 1
         release.set()
@@ -155,8 +162,7 @@ def test_queue_is_served_in_order(start, backends):
         if i == 0:
             one.wait_heads(1)
         else:
-            # Until it is in the queue; perch counts nothing that says so.
-            time.sleep(0.05)
+            wait_in_flight(perch, i + 1)
     release.set()
     for client in clients:
         assert client.read_response().status == 200
@@ -179,7 +185,7 @@ def test_queue_is_served_by_new_connections_too(start, backends):
     for client in clients:
         client.send_request()
     one.wait_heads(1)
-    assert clients[-1].is_quiet(0.2)
+    wait_in_flight(perch, 4)
     release.set()
     for client in clients:
         assert client.read_response().body == b"done"
@@ -211,10 +217,11 @@ def test_client_that_leaves_the_queue(start, backends):
         one.wait_heads(1)
         second = RawClient(perch.port)
         second.send_request("GET", "/second")
-        assert second.is_quiet(0.2)
+        wait_in_flight(perch, 2)
         second.reset()
+        wait_in_flight(perch, 1)
         third.send_request("GET", "/third")
-        assert third.is_quiet(0.2)
+        wait_in_flight(perch, 2)
         release.set()
         assert first.read_response().status == 200
         assert third.read_response().body == b"next"

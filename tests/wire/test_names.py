@@ -65,6 +65,17 @@ def ask_slowly(client, _):
     return client.request()
 
 
+def start_soon(net, services):
+    """A perch that waits for no name at its start. A busy machine, which has
+    all these tests to do at once, gets another chance."""
+    for _ in range(3):
+        started = time.monotonic()
+        perch = net.start(services)
+        if time.monotonic() - started < SETTLE_S:
+            return perch
+    raise AssertionError("the start waits for something")
+
+
 def wait_ready(perch):
     wait_for("perch to be ready", perch.admin.is_ready)
 
@@ -76,9 +87,7 @@ def test_name_is_resolved_at_start(net):
     """By the first request it is known, and the start waits no longer."""
     a = net.backend("a")
     net.names.answer("a.test", "127.0.0.1")
-    started = time.monotonic()
-    perch = net.start({"web": at("a.test", a)})
-    assert time.monotonic() - started < SETTLE_S
+    perch = start_soon(net, {"web": at("a.test", a)})
     assert body_of(perch) == "a"
     perch.wait_log(r"a\.test:%d is at 127\.0\.0\.1:%d" % (a.port, a.port))
 
@@ -115,9 +124,8 @@ def test_start_does_not_wait_for_a_silent_name_for_ever(net):
 def test_name_that_comes_to_be_is_found(net):
     """A name that isn't there is an answer: nothing waits for it."""
     a, b = net.backend("a"), net.backend("b")
-    started = time.monotonic()
-    perch = net.start({"web": a, "new": on_host("new", at("new.test", b))})
-    assert time.monotonic() - started < SETTLE_S
+    perch = start_soon(
+        net, {"web": a, "new": on_host("new", at("new.test", b))})
     perch.wait_log(r"cannot resolve new\.test")
     assert get(perch, "new").status == 503
     assert body_of(perch) == "a"
@@ -325,13 +333,20 @@ def test_stop_with_queries_pending(net):
     """At once, and nothing is leaked: of the queries that the start made,
     and of those of a reload that still waits."""
     a = net.backend("a")
-    for name in ("one.test", "two.test", "three.test"):
+    for name in ("one.test", "two.test"):
         net.names.keep_silent(name)
-    perch = net.start({"web": [a.address, at("one.test", a),
-                               at("two.test", a)]})
-    perch.change({"late": on_host("late", at("three.test", a))})
-    perch.send_signal(signal.SIGHUP)
-    net.names.wait_asked("three.test")
-    started = time.monotonic()
-    perch.stop()
-    assert time.monotonic() - started < SETTLE_S - 1
+    # As start_soon().
+    for i in range(3):
+        late = "late%d.test" % i
+        net.names.keep_silent(late)
+        perch = net.start({"web": [a.address, at("one.test", a),
+                                   at("two.test", a)]})
+        perch.change({"late": on_host("late", at(late, a))})
+        perch.send_signal(signal.SIGHUP)
+        net.names.wait_asked(late)
+        started = time.monotonic()
+        perch.stop()
+        took = time.monotonic() - started
+        if took < SETTLE_S - 1:
+            break
+    assert took < SETTLE_S - 1

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import time
 
 import pytest
 
@@ -90,6 +91,7 @@ def test_draining_ends_after_a_restart_and_without(web, is_restarted):
     web.write_config()
     web.reload()
     web.admin.release("web", "v2", 50)
+    promoted = time.monotonic()
     web.admin.promote("web")
     if is_restarted:
         web.stop()
@@ -100,7 +102,8 @@ def test_draining_ends_after_a_restart_and_without(web, is_restarted):
         return next(one["standing"] for one in versions
                     if one["name"] == "v1")
 
-    assert standing() == "draining"
+    # Unless a busy machine has taken all of its time.
+    assert standing() == "draining" or time.monotonic() - promoted > 3
     wait_for("the old version to have drained",
              lambda: standing() == "assets_only")
 
