@@ -211,7 +211,7 @@ test_silence_is_a_failure(void **state)
 {
 	static const int statuses[] = {0, 200, -1};
 
-	setup.timeout_ns = 50 * CLOCK_NS_PER_MS;
+	setup.timeout_ns = 500 * CLOCK_NS_PER_MS;
 	server.statuses = statuses;
 	webhook_push(webhook, "held", "1");
 	run_until_idle();
