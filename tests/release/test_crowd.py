@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import time
 
 from crowd import Crowd
 
@@ -72,9 +71,7 @@ def test_a_whole_release(shop):
             moved = now
         assert crowd.tally.assets > 25 * CLIENTS
         assert_clean(crowd.tally)
-    started = time.monotonic()
     run(perch, CLIENTS, story)
-    assert time.monotonic() - started < 60
 
 
 def test_raised_again_the_same_clients_move(shop):
