@@ -24,12 +24,12 @@ STEPS = [1, 5, 10, 20, 50, 80, 100]
 # is one process, which a busy machine holds up for all its clients at once, and
 # that is no chance that the judge could know of: hence the margin.
 PLAN = {"steps": STEPS, "hold": "1s", "min_clients": 10,
-        "latency": {"margin": "150ms"}}
+        "latency": {"margin": "300ms"}}
 # Where nobody is rolled back, but some are hurt, on either side: the judge is
 # wrong once in 5,000 times by default, and with this not in a life.
 SURE = {"false_rollback": 0.0001, "tolerance": 1.5}
 # An answer that takes longer than this is a slow one in any case.
-SLOW_MS = 400
+SLOW_MS = 800
 # A herd of pages with an asset that both versions have. Where each has its own,
 # those of the candidate's last pages reach it by rescue after its end.
 SHARED = {"visit": "n/,s/assets/app.js"}
