@@ -251,6 +251,70 @@ def test_end_of_a_tunnel_behind_what_is_not_taken_yet(backends, scene):
     here.perch.admin.wait_metric("perch_tunnels", 0)
 
 
+def test_tunnel_whose_end_takes_nothing_for_a_while(backends, scene):
+    backend = backends("one")
+    here = scene({"web": backend})
+    got = []
+
+    def script(connection):
+        connection.read_request()
+        connection.send(SWITCH)
+        got.append(connection.wait_closed())
+    backend.play(script)
+    with here.client() as client:
+        assert client.request(fields=UPGRADE).status == 101
+        here.block(backend.port)
+        for word in ("one ", "two ", "three"):
+            client.send(word)
+            here.settle()
+        here.failing.disarm()
+    wait_for("the end", lambda: got)
+    assert got == [b"one two three"]
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+def test_urgent_data_that_is_not_there_yet(backends, scene, way):
+    """splice() says that nothing has come, and so does recv() once."""
+    backend = backends("one")
+    here = scene({"web": backend})
+    half = b"b" * 100000
+    port = here.perch.port if way == "up" else backend.port
+    head = b"Content-Length: %d\r\n\r\n" % (2 * len(half))
+
+    def send(sock, has_come):
+        sock.sendall(half)
+        has_come()
+        here.failing.arm("recv", errno.EAGAIN, port=port)
+        sock.send(b"!", socket.MSG_OOB)
+        sock.sendall(half)
+
+    def script(connection):
+        connection.read_head()
+        if way == "up":
+            got.append(connection.reader.read_exactly(len(half)))
+            got.append(connection.reader.read_exactly(len(half)))
+            connection.send_response(b"thanks")
+        else:
+            connection.send(b"HTTP/1.1 200 OK\r\n" + head)
+            send(connection.socket, lambda: wait_for(
+                "the first half", lambda: got))
+    got = []
+    backend.play(script)
+    with here.client() as client:
+        if way == "up":
+            client.send(b"POST / HTTP/1.1\r\nHost: test\r\n" + head)
+            send(client.socket, lambda: wait_for(
+                "the first half", lambda: got))
+            assert client.read_response("POST").body == b"thanks"
+        else:
+            client.send_request()
+            client.reader.read_response_head()
+            for _ in range(2):
+                got.append(client.reader.read_exactly(len(half)))
+    assert got == [half, half]
+    assert here.failing.count == 1
+
+
 def test_body_that_comes_while_its_connection_is_made(scene, backends):
     backend = backends("one")
     backend.play(respond(lambda r: r.body))

@@ -193,7 +193,11 @@ def test_connection_that_was_kept_for_too_long_is_not_used(start, backends):
     assert len(backend.connections) == 2
 
 
-def test_bytes_behind_an_answer_that_fills_the_buffer(client, backend):
+@pytest.mark.parametrize("behind", [
+    b"", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"],
+    ids=["nothing", "more"])
+def test_bytes_behind_an_answer_that_fills_the_buffer(
+        client, backend, behind):
     """They wait in the socket, and are not the answer to who asks at once."""
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 32726\r\n\r\n"
     body = b"x" * 32726
@@ -201,12 +205,15 @@ def test_bytes_behind_an_answer_that_fills_the_buffer(client, backend):
 
     def script(c):
         c.read_request()
-        c.send(head + body + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
-        c.wait_closed()
+        c.send(head + body + behind)
+        if behind:
+            c.wait_closed()
     backend.play(script, respond(b"good"))
     client.send_request().send_request()
     assert client.read_response().body == body
     assert client.read_response().body == b"good"
+    same = {r.connection for r in backend.requests}
+    assert len(same) == (2 if behind else 1)
 
 
 def test_bytes_behind_a_body_end_its_connection(start, backends):
