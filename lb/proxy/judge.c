@@ -51,6 +51,29 @@ is_running(const struct judge *judge)
 	       RELEASE_RUNNING;
 }
 
+/* Has the config ended the release, and the plan is still to be told? */
+static bool
+is_ended(const struct judge *judge)
+{
+	return plan_is_active(&judge->plan) && !is_running(judge);
+}
+
+/* By the config: all that is missing is the record. */
+static bool
+is_being_completed(const struct judge *judge)
+{
+	return judge->plan.pending.act == PLAN_ACT_PROMOTE &&
+	       judge_are_candidates_stable(judge);
+}
+
+static const char *
+why_ended(const struct judge *judge)
+{
+	return judge->ended_because[0] != '\0'
+		       ? judge->ended_because
+		       : "the configuration has changed";
+}
+
 void
 judge_set_word(struct judge *judge, const char *who, const char *why)
 {
@@ -271,9 +294,12 @@ acknowledge_written(const struct written *written)
 	if (judge->run != written->run)
 		acknowledge(written, JUDGE_REFUSED, "another release has begun");
 	else if (!written->is_in_force &&
-		 judge->plan.state == PLAN_ROLLED_BACK)
-		/* Harm was quicker than the word that awaited its record. */
+		 judge->plan.settled_seq != written->record.seq)
+		/* Something was quicker than the word that awaited its record:
+		 * harm, or the config. */
 		acknowledge(written, JUDGE_REFUSED, judge->plan.reason);
+	else if (!written->is_in_force && is_ended(judge))
+		acknowledge(written, JUDGE_REFUSED, why_ended(judge));
 	else
 		acknowledge(written, JUDGE_DONE, "");
 }
@@ -496,8 +522,10 @@ ask_plan(struct judge *judge, uint64_t now_ns)
 	const struct judge_side *worst;
 	struct plan_output out;
 
-	/* Of one that is over no service may be left to look at. */
-	if (!judge_is_active(judge))
+	/* Of one that is over no service may be left to look at; and what it
+	 * still awaits would begin it anew. */
+	if (!judge_is_active(judge) ||
+		(is_ended(judge) && !is_being_completed(judge)))
 		return;
 	worst = count_healthy(judge, now_ns, &input);
 	if (judge_is_of_group(judge)) {
@@ -536,13 +564,9 @@ judge_tick(struct judge *judge, uint64_t now_ns)
 {
 	if (!judge_is_active(judge))
 		return;
-	if (plan_is_active(&judge->plan) && !is_running(judge)) {
+	if (is_ended(judge)) {
 		/* Since perch was down, or since the journal failed. */
-		if (judge->ended_because[0] == '\0')
-			snprintf(judge->ended_because,
-				sizeof(judge->ended_because),
-				"the configuration has changed");
-		judge_note_config(judge, judge->ended_because);
+		judge_note_config(judge, why_ended(judge));
 		return;
 	}
 	take_counts(judge, now_ns);
@@ -594,9 +618,15 @@ judge_say(struct judge *judge, const struct plan_word *what,
 	struct plan_output out;
 	struct error error;
 
+	/* Only the config itself has a word about what it has ended. */
+	if (word->ack != NULL && is_ended(judge)) {
+		word->ack(JUDGE_REFUSED, why_ended(judge), word->arg);
+		return;
+	}
 	/* Each word that is acknowledged has acted: none may undo another one
 	 * that is still being written down, but for the way back. */
-	if (awaits_word(judge) && what->kind != PLAN_ROLLBACK) {
+	if (word->ack != NULL && awaits_word(judge) &&
+		what->kind != PLAN_ROLLBACK) {
 		word->ack(JUDGE_REFUSED,
 			"another word is being written down: say it again",
 			word->arg);
@@ -617,8 +647,7 @@ judge_note_config(struct judge *judge, const char *why)
 	const struct judge_word word = {.who = "config", .why = why};
 	struct plan_word what = {.kind = PLAN_ROLLBACK, .because = why};
 
-	if (!plan_is_active(&judge->plan) || is_running(judge) ||
-		judge->plan.pending.act == PLAN_ACT_PROMOTE)
+	if (!is_ended(judge) || is_being_completed(judge))
 		return;
 	if (judge->releases->is_journal_failing) {
 		/* It is said as soon as it can be written. */

@@ -199,6 +199,7 @@ settle(struct plan *plan, uint64_t now_ns, struct plan_output *out)
 	struct share_text share = share_text(plan->pending.share_bp);
 
 	plan->pending.act = PLAN_ACT_NONE;
+	plan->settled_seq = plan->pending.seq;
 	plan->state = plan->pending.state;
 	if (act == PLAN_ACT_SHARE) {
 		put_share(plan, plan->pending.share_bp, now_ns, out);

@@ -157,6 +157,7 @@ struct plan {
 	uint16_t share_bp; /* in force */
 	uint64_t step_ns; /* when its hold began */
 	uint64_t seq; /* of the latest record */
+	uint64_t settled_seq; /* of the latest that was waited for, and acted */
 	bool is_restarted; /* and the hold after it runs */
 	unsigned n_retreats;
 	char reason[PLAN_TEXT_MAX]; /* why it is where it is, in words */

@@ -369,3 +369,103 @@ def test_who_waits_for_a_candidate_that_stays_is_sent_there(make, words):
         assert first.read_response().body == b"v2"
         assert second.read_response().body == b"v2"
     assert not web.v1.heads
+
+
+# -- words that something is quicker than -------------------------------------
+
+FREEZING = {"freezing": {"steps": [10, 100], "hold": "1h",
+                         "on_harm": "freeze"}}
+
+
+@pytest.mark.parametrize("word, body", [
+    ("promote", {}), ("share", {"share": 80}), ("advance", {})])
+def test_word_that_a_freeze_has_overtaken(scene, backends, word, body):
+    """It is refused: it never acts."""
+    v1, v2 = backends("v1", "v2")
+    slow = scene(services(v1, v2, plan="freezing"), state=True,
+                 plans=FREEZING)
+    accepted(slow.perch, "release", version="v2", share=50)
+    accepted(slow.perch, "pause")
+    accepted(slow.perch, "resume")
+    v2.play(respond(b"no", "500 Internal Server Error"))
+    with slow.failing.hanging_disk() as wait_write:
+        one = Saying(slow.perch, word, body)
+        wait_write()
+        for seed in range(0, 0xfffff, 0x3333):
+            ask(slow.perch, seed)
+        wait_for("the freeze",
+                 lambda: release_of(slow.perch)["state"] == "frozen")
+    assert one.hear() == 409
+    assert "frozen" in one.answer["error"]
+    assert survives(slow.perch) == (True, "v2", 50, "v1")
+
+
+@pytest.mark.parametrize("word, body", [
+    ("share", {"share": 80}), ("advance", {})])
+def test_config_promotes_while_a_word_is_written(slow, word, body):
+    perch = slow.perch
+    perch.change({"web": dict(perch.config["services"]["web"], stable="v2")})
+    with slow.failing.hanging_disk() as wait_write:
+        one = Saying(perch, word, body)
+        wait_write()
+        perch.reload()
+    assert one.hear() == 409
+    wait_for("the release to be done",
+             lambda: release_of(perch)["state"] == "done")
+    assert survives(perch) == PROMOTED
+
+
+@pytest.mark.parametrize("word, body", [
+    ("share", {"share": 80}), ("advance", {}), ("promote", {})])
+def test_config_ends_a_release_while_a_word_is_written(slow, word, body):
+    perch = slow.perch
+    perch.change({"web": dict(perch.config["services"]["web"], stable="v3")})
+    with slow.failing.hanging_disk() as wait_write:
+        one = Saying(perch, word, body)
+        wait_write()
+        perch.reload()
+    assert one.hear() == 409
+    assert "v3 is stable now" in one.answer["error"]
+    assert release_of(perch)["state"] == "rolled_back"
+    assert survives(perch) == (False, None, 0, "v3")
+
+
+def test_config_takes_the_candidate_away_while_the_start_is_written(
+        idle, backends):
+    perch = idle.perch
+    web = perch.config["services"]["web"]
+    perch.change({"web": dict(web, versions={
+        name: web["versions"][name] for name in ("v1", "v3")})})
+    with idle.failing.hanging_disk() as wait_write:
+        one = Saying(perch, "release", {"version": "v2"})
+        wait_write()
+        perch.reload()
+    assert one.hear() == 409
+    assert survives(perch) == (False, None, 0, "v1")
+
+
+@pytest.mark.parametrize("word, body", [
+    ("advance", {}), ("share", {"share": 80}), ("promote", {}),
+    ("pause", {})])
+def test_word_for_a_release_that_the_config_has_ended(start, backends, word,
+                                                      body):
+    """It is over, though that can't be written down yet."""
+    v1, v2, v3 = backends("v1", "v2", "v3")
+    versions = {"v1": v1, "v2": v2, "v3": v3}
+    web = start({"web": {"versions": versions, "stable": "v1",
+                         "plan": "slow"}}, state=True, **PLANS)
+    accepted(web, "release", version="v2")
+    web.change({"web": {"versions": versions, "stable": "v3",
+                        "plan": "slow"}})
+    _, hard = resource.prlimit(web.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(web.pid, resource.RLIMIT_FSIZE, (1, hard))
+    assert web.admin.word("web", "share", share=20)[0] == 503
+    web.reload()
+    over = (False, None, 0, "v3")
+    assert where(web) == over
+    resource.prlimit(web.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    status, answer = web.admin.word("web", word, **body)
+    assert (status, where(web)) == (409, over), answer
+    wait_for("the record",
+             lambda: release_of(web)["state"] == "rolled_back")
+    assert survives(web) == over
