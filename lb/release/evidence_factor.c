@@ -111,7 +111,8 @@ evidence_add_latency(struct evidence_part candidate,
 void
 evidence_add_limit(struct evidence_part candidate, double rate, double *out)
 {
-	if (candidate.n == 0)
+	/* There can't be more than all. */
+	if (candidate.n == 0 || rate >= 1)
 		return;
 	for (unsigned k = 0; k < EVIDENCE_LATENCY_GRID; k++)
 		out[k] += ln_ratio(candidate,

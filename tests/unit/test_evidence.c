@@ -608,6 +608,23 @@ test_limit_of_the_config_counts_in_every_step(void **state)
 	assert_false(summary(&world).is_over_limit);
 }
 
+/* There can't be more. */
+static void
+test_limit_of_all_clients_is_none(void **state)
+{
+	struct evidence_config config;
+	struct world world;
+
+	(void)state;
+	evidence_config_init(&config);
+	config.max_error_rate = 1;
+	begin(&world, &config);
+	count_alone(&world, 100, 0);
+	count_alone(&world, 100, 50);
+	count_alone(&world, 100, 100);
+	assert_float_equal(summary(&world).score, 100, 0);
+}
+
 static void
 test_limit_is_armed_by_itself_at_full_share_only(void **state)
 {
@@ -763,6 +780,7 @@ main(void)
 		cmocka_unit_test(test_sentinel_watches_latency_too),
 		cmocka_unit_test(test_sentinel_tolerates_what_the_judge_does),
 		cmocka_unit_test(test_limit_of_the_config_counts_in_every_step),
+		cmocka_unit_test(test_limit_of_all_clients_is_none),
 		cmocka_unit_test(
 			test_limit_is_armed_by_itself_at_full_share_only),
 		cmocka_unit_test(test_lines_are_quantiles_at_upper_edges),

@@ -173,7 +173,7 @@ check_limit(unsigned n_c, unsigned n_s)
 {
 	double got[EVIDENCE_LATENCY_GRID];
 
-	for (size_t i = 0; i + 1 < N_RATES; i++) {
+	for (size_t i = 0; i < N_RATES; i++) {
 		struct sides sides = {n_c, 0, rates[i], 0};
 
 		expect(&sides, limit, rates[i], EVIDENCE_LATENCY_GRID, got);
