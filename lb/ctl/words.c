@@ -117,6 +117,26 @@ who(const struct options *options)
 	return name;
 }
 
+/* False if it is no UTF-8, as JSON's texts are: a key that is left out would say
+ * something else. */
+static bool
+set_text(json_t *object, const char *key, const char *text)
+{
+	return json_object_set_new(object, key, json_string(text)) == 0;
+}
+
+static bool
+add_who_and_why(json_t *body, const struct options *options)
+{
+	const char *name = who(options);
+
+	/* The environment's isn't the operator's word. */
+	if (name != NULL && !set_text(body, "who", name) &&
+		options->who != NULL)
+		return false;
+	return options->why == NULL || set_text(body, "why", options->why);
+}
+
 /* A POST; body is given up. Prints the release as it is then. */
 static int
 say(const struct options *options, const char *name, const char *word,
@@ -125,13 +145,10 @@ say(const struct options *options, const char *name, const char *word,
 	json_t *answer = NULL;
 	char path[TALK_PATH_SIZE];
 	int code = TALK_REFUSED;
-	char *json;
+	char *json = NULL;
 
-	if (who(options) != NULL)
-		json_object_set_new(body, "who", json_string(who(options)));
-	if (options->why != NULL)
-		json_object_set_new(body, "why", json_string(options->why));
-	json = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(10));
+	if (add_who_and_why(body, options))
+		json = json_dumps(body, JSON_COMPACT | JSON_REAL_PRECISION(10));
 	json_decref(body);
 	if (json == NULL)
 		return talk_complain(TALK_REFUSED, "that is no UTF-8 text");
@@ -157,16 +174,15 @@ ask_about_start(const struct options *options, const char *name,
 		name, shown.candidate, shown.share);
 }
 
-/* VERSION, or SERVICE=VERSION...: false if they are mixed, or empty. */
+/* VERSION, or SERVICE=VERSION...: false if they are mixed, or empty, or no
+ * text. */
 static bool
 add_versions(json_t *body, const char *const *arguments, int n)
 {
 	json_t *versions;
 
-	if (n == 1 && strchr(arguments[0], '=') == NULL) {
-		json_object_set_new(body, "version", json_string(arguments[0]));
-		return true;
-	}
+	if (n == 1 && strchr(arguments[0], '=') == NULL)
+		return set_text(body, "version", arguments[0]);
 	versions = json_object();
 	json_object_set_new(body, "versions", versions);
 	for (int i = 0; i < n; i++) {
@@ -178,9 +194,9 @@ add_versions(json_t *body, const char *const *arguments, int n)
 			return false;
 		snprintf(service, sizeof(service), "%.*s",
 			(int)(equals - arguments[i]), arguments[i]);
-		if (json_object_get(versions, service) != NULL)
+		if (json_object_get(versions, service) != NULL ||
+			!set_text(versions, service, equals + 1))
 			return false;
-		json_object_set_new(versions, service, json_string(equals + 1));
 	}
 	return true;
 }
@@ -207,6 +223,9 @@ words_release(const struct options *options)
 			 options->n_arguments - 3))
 		error_set(&error, "release start: either one VERSION, or "
 				  "SERVICE=VERSION for each service");
+	else if (options->plan != NULL &&
+		 !set_text(body, "plan", options->plan))
+		error_set(&error, "--plan: that is no UTF-8 text");
 	else if (options->share == NULL ||
 		 parse_share(options->share, &share_bp, &error))
 		code = TALK_DONE;
@@ -216,8 +235,6 @@ words_release(const struct options *options)
 	}
 	if (options->share != NULL)
 		json_object_set_new(body, "share", json_real(share_bp / 100.0));
-	if (options->plan != NULL)
-		json_object_set_new(body, "plan", json_string(options->plan));
 	if ((options->given & OPTION_AUTO) != 0)
 		json_object_set_new(
 			body, "auto", json_boolean(options->is_auto));

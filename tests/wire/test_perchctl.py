@@ -105,6 +105,23 @@ def test_harmless_words_do_not_ask(released, words):
     assert b"[y/N]" not in terminal.shown
 
 
+@pytest.mark.parametrize("words", [
+    ["web", "v2", "--plan", b"\xff"], ["web", b"\xff"],
+    ["shop", "entry=e2", b"page=p\xff"], ["shop", "entry=e2", b"pag\xff=p7"],
+    ["web", "v2", "--who", b"J\xf6rg"], ["web", "v2", "--why", b"gr\xfcn"]],
+    ids=repr)
+def test_what_is_no_text_is_not_left_out(web, words):
+    """The rest would say something else."""
+    code, _, errors = web.ctl("release", "start", *words, check=False)
+    assert code in (1, 2) and errors
+    assert not release_of(web, words[0])["running"]
+
+
+def test_an_odd_user_may_speak(web):
+    web.ctl("release", "start", "web", "v2", USER=b"J\xf6rg", SUDO_USER=None)
+    assert web.admin.history("web")[0]["who"] == "operator"
+
+
 def test_the_first_release_is_not_asked_about(web):
     with web.terminal("release", "start", "web", "v2") as terminal:
         assert terminal.wait() == 0
