@@ -9,6 +9,10 @@
 #define STEP_MIN_S 1.0
 #define WINDOW_MIN_S 0.1
 
+/* Numbers beyond are as good as nothing, or as never. */
+#define NUMBER_MIN 1e-300
+#define NUMBER_MAX 1e300
+
 /* What a release goes by, or would. */
 struct goes_by {
 	const char *name;
@@ -110,10 +114,11 @@ number(double value)
 {
 	double unit;
 
-	if (!isfinite(value))
+	if (isnan(value))
 		return json_null();
-	if (value <= 0)
+	if (value < NUMBER_MIN)
 		return json_real(0);
+	value = fmin(value, NUMBER_MAX);
 	unit = pow(10, floor(log10(value)) - 2);
 	return json_real(round(value / unit) * unit);
 }

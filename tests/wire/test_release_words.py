@@ -490,6 +490,14 @@ def test_plan_at_given_traffic(web):
     assert plan["steps"][3]["why_not_2x"] == "nobody_to_compare"
 
 
+@pytest.mark.parametrize("query", [
+    "?clients_per_s=10&error_rate=5e-324",
+    "?clients_per_s=5e-324&error_rate=0.01",
+    "?clients_per_s=1e-300&error_rate=1e-300"])
+def test_plan_at_next_to_no_traffic(web, query):
+    assert plan_of(web, query)["steps"][0]["seconds_2x"] > 1e300 / 2
+
+
 def test_plan_without_traffic_sees_nothing(web):
     plan = plan_of(web)
     assert plan["measured"] is True
