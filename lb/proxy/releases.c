@@ -24,9 +24,14 @@ struct pending {
 static void
 emit_plain(struct releases *releases, const char *name, const char *reason)
 {
+	json_t *text = json_string(reason);
+
+	/* Cut within a character: a path can be that long. */
+	if (text == NULL)
+		text = json_string("see perch's log");
 	releases_emit(
-		releases, json_pack("{s:o, s:s, s:s}", "time", judge_json_now(),
-				  "event", name, "reason", reason));
+		releases, json_pack("{s:o, s:s, s:o}", "time", judge_json_now(),
+				  "event", name, "reason", text));
 }
 
 static void

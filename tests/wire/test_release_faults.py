@@ -5,6 +5,7 @@ it is refused, and then it never acts.
 """
 
 import contextlib
+import os
 import resource
 import threading
 
@@ -130,6 +131,20 @@ def test_release_goes_on_when_the_disk_is_well_again(make):
         wait_failing(web, 1)
         assert stable_of(web) == "v1"
     wait_for("the release to be done", lambda: stable_of(web) == "v2")
+
+
+@pytest.mark.parametrize("first", ["a", "aa"])
+def test_full_disk_in_a_far_folder(start, backends, tmp_path, first):
+    """What people are told of it is cut, within a character or not."""
+    folder = str(tmp_path / first)
+    for _ in range(6):
+        folder += "/" + 100 * "\u00e9"
+    v1, v2 = backends("v1", "v2")
+    os.makedirs(folder)
+    web = start(services(v1, v2), state_dir=folder, **PLANS)
+    with full_disk(web):
+        assert web.admin.word("web", "release", version="v2")[0] == 503
+    accepted(web, "release", version="v2")
 
 
 # -- a disk that is slow ------------------------------------------------------
