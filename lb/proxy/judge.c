@@ -509,6 +509,7 @@ ask_plan(struct judge *judge, uint64_t now_ns)
 		.now_ns = now_ns,
 		.evidence = &judge->evidence,
 		.clients = judge->totals.candidate_clients,
+		.is_blind = judge->crowd == NULL,
 		.is_exhausted = judge->totals.is_exhausted,
 		.is_journal_failing = judge->releases->is_journal_failing,
 		.durable_seq = judge->durable_seq,

@@ -328,6 +328,8 @@ find_lack(const struct plan *plan, const struct plan_input *input,
 	if (input->now_ns - plan->step_ns < config->hold_ns)
 		return plan->is_restarted ? PLAN_LACKS_RESTART
 					  : PLAN_LACKS_TIME;
+	if (input->is_blind)
+		return PLAN_LACKS_CROWD;
 	if (input->is_exhausted)
 		return PLAN_LACKS_CELLS;
 	if (input->clients < config->min_clients)
@@ -380,6 +382,10 @@ explain_lack(struct plan *plan, const struct plan_input *input,
 	case PLAN_LACKS_TIME:
 	case PLAN_LACKS_RESTART:
 		explain_time(plan, input);
+		break;
+	case PLAN_LACKS_CROWD:
+		explain(plan, "held: there is no memory to count its clients "
+			      "in: it isn't judged");
 		break;
 	case PLAN_LACKS_CELLS:
 		explain(plan, "held: exhausted: more than half of the clients "

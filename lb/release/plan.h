@@ -103,6 +103,7 @@ struct plan_input {
 	uint64_t now_ns; /* monotonic */
 	const struct evidence *evidence;
 	uint32_t clients; /* of the candidate, seen in this step */
+	bool is_blind; /* there is no crowd: nobody is counted */
 	bool is_exhausted; /* crowd: too few clients are left at risk */
 	unsigned n_endpoints; /* the candidate's */
 	unsigned n_healthy; /* of these */
@@ -139,6 +140,7 @@ enum plan_lack {
 	PLAN_LACKS_CALM, /* E is 10 or more */
 	PLAN_LACKS_TIME, /* the only one that isn't held */
 	PLAN_LACKS_RESTART, /* held for one hold after a restart */
+	PLAN_LACKS_CROWD, /* blind */
 	PLAN_LACKS_CELLS, /* exhausted */
 	PLAN_LACKS_CLIENTS,
 	PLAN_LACKS_HEALTH,

@@ -157,6 +157,22 @@ test_exhausted_crowd_holds(void **state)
 }
 
 static void
+test_nobody_counted_holds(void **state)
+{
+	struct world world;
+
+	(void)state;
+	prepare(&world);
+	world.config.min_clients = 0;
+	begin(&world);
+	world.input.is_blind = true;
+	assert_held(&world, "held: there is no memory to count its clients in: "
+			    "it isn't judged");
+	world.input.is_blind = false;
+	assert_goes_on(&world);
+}
+
+static void
 test_proof_is_awaited_where_it_is_asked_for(void **state)
 {
 	struct world world;
@@ -557,6 +573,7 @@ main(void)
 		cmocka_unit_test(test_unhealthy_endpoints_hold),
 		cmocka_unit_test(test_half_of_the_endpoints_is_enough),
 		cmocka_unit_test(test_exhausted_crowd_holds),
+		cmocka_unit_test(test_nobody_counted_holds),
 		cmocka_unit_test(test_proof_is_awaited_where_it_is_asked_for),
 		cmocka_unit_test(test_full_share_needs_no_proof),
 		cmocka_unit_test(test_word_is_awaited_where_auto_is_off),

@@ -14,6 +14,7 @@ import pytest
 from perchtest import RawClient, free_port, respond, wait_for
 from perchtest.browser import Browser
 from perchtest.failing import FOR_EVER
+from perchtest.perch import is_sanitized
 
 PLANS = {
     "plans": {
@@ -484,3 +485,19 @@ def test_word_for_a_release_that_the_config_has_ended(start, backends, word,
     wait_for("the record",
              lambda: release_of(web)["state"] == "rolled_back")
     assert survives(web) == over
+
+
+# -- no memory to count clients in ----------------------------------------------
+
+@pytest.mark.skipif(is_sanitized(), reason="a sanitizer needs the room itself")
+def test_release_that_can_not_be_judged_goes_nowhere(make):
+    web = make(plan="quick")
+    _, hard = resource.prlimit(web.pid, resource.RLIMIT_AS)
+    with open("/proc/%d/statm" % web.pid) as statm:
+        now = int(statm.read().split()[0]) * resource.getpagesize()
+    resource.prlimit(web.pid, resource.RLIMIT_AS, (now + (4 << 20), hard))
+    accepted(web, "release", version="v2")
+    wait_for("its time", lambda: release_of(web)["step_age_s"] > 1.5)
+    assert release_of(web)["reason"] == \
+        "held: there is no memory to count its clients in: it isn't judged"
+    assert where(web) == (True, "v2", 10, "v1")
