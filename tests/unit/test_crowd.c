@@ -423,6 +423,23 @@ test_neighbour_counts_nobody_without_identity(void **state)
 	crowd_free(world.crowd);
 }
 
+/* By a worker that read the watches of the release before. */
+static void
+test_neighbour_that_is_not_watched_any_more_counts_nobody(void **state)
+{
+	struct world world;
+	struct crowd_facts facts;
+	struct crowd_ticket ticket;
+
+	(void)state;
+	open_world(&world, 1, 1);
+	visit(&world, 1, true, 0);
+	facts = facts_of(&world, 1, true);
+	crowd_begin_watch(world.crowd, 0, 1, &facts, &ticket);
+	assert_int_equal(ticket.crowd, 0);
+	crowd_free(world.crowd);
+}
+
 /* --- its life --------------------------------------------------------------------------- */
 
 static void
@@ -594,6 +611,8 @@ main(void)
 		cmocka_unit_test(test_crowd_is_exhausted_when_most_are_hurt),
 		cmocka_unit_test(test_neighbour_counts_enrolled_clients_only),
 		cmocka_unit_test(test_neighbour_counts_nobody_without_identity),
+		cmocka_unit_test(
+			test_neighbour_that_is_not_watched_any_more_counts_nobody),
 		cmocka_unit_test(test_crowd_is_kept_until_all_have_let_go),
 		cmocka_unit_test(test_workers_count_each_client_once),
 	};
