@@ -103,37 +103,55 @@ find_by_key(const struct exchange *exchange,
 	return false;
 }
 
-/* The client's cell and side in a release elsewhere; false if nothing tells, or
- * if its page is another version's than its bucket's. */
-static bool
-find_side(const struct exchange *exchange, const struct registry_watch *watch,
-	struct crowd_facts *facts)
+enum telling { TELLS_NOTHING, TELLS_NO_SIDE, TELLS_SIDE };
+
+/* What a service says of the client's cell and side in its release; no side if
+ * its page is another version's than its bucket's. */
+static enum telling
+ask_member(const struct exchange *exchange,
+	const struct snapshot_service *member, struct crowd_facts *facts)
 {
-	const struct snapshot_service *member = member_of(exchange, watch);
 	struct slice version = SLICE_NONE;
 	const struct release_record *record;
 	const struct release_version *candidate;
 	struct release_cell cell;
 	const char *name;
 
-	if (member == NULL)
-		return false;
-	if (!find_by_caller(exchange, member, &facts->cell, &version) &&
-		!find_by_cookie(exchange, member, &facts->cell, &version) &&
-		!find_by_key(exchange, member, &facts->cell))
-		return false;
-	record = release_read(&watch->member->release, &cell);
+	record = release_read(&member->registry->release, &cell);
 	candidate = release_candidate(record, &cell);
-	if (candidate == NULL)
-		return false;
+	if (candidate == NULL ||
+		(!find_by_caller(exchange, member, &facts->cell, &version) &&
+			!find_by_cookie(
+				exchange, member, &facts->cell, &version) &&
+			!find_by_key(exchange, member, &facts->cell)))
+		return TELLS_NOTHING;
 	facts->generation = cell.generation;
 	facts->epoch = cell.epoch;
 	facts->has_identity = true;
 	facts->is_candidate =
 		sticky_bucket(facts->cell, record->seed) < cell.share_bp;
 	name = facts->is_candidate ? candidate->name : record->stable->name;
-	return version.len == 0 ||
-	       slice_equal(version, slice_from_string(name));
+	return version.len == 0 || slice_equal(version, slice_from_string(name))
+		       ? TELLS_SIDE
+		       : TELLS_NO_SIDE;
+}
+
+/* A group's client may come from any of its services: the first one that knows
+ * it has the word. */
+static bool
+find_side(const struct exchange *exchange, const struct registry_watch *watch,
+	struct crowd_facts *facts)
+{
+	const struct snapshot_service *member = member_of(exchange, watch);
+	enum telling telling = TELLS_NOTHING;
+
+	if (member == NULL)
+		return false;
+	if (member->n_mates == 0)
+		return ask_member(exchange, member, facts) == TELLS_SIDE;
+	for (size_t i = 0; i < member->n_mates && telling == TELLS_NOTHING; i++)
+		telling = ask_member(exchange, member->mates[i], facts);
+	return telling == TELLS_SIDE;
 }
 
 static void

@@ -201,3 +201,32 @@ def test_rescued_hurts_nobody_but_those_who_watch(start, backends):
     assert candidates("web")["errors"]["hurt"] == 0
     assert candidates("api")["errors"]["hurt"] == 0
     assert candidates("api")["not_found"]["hurt"] == 0
+
+
+@pytest.mark.parametrize("fields", [
+    {"Cookie": "perch_page=%05x.-.-.-"},
+    {"Cookie": "perch_entry=%05x.-.-.-"},
+    {"X-Perch-Version": "page=v2;cell=%05x"}], ids=repr)
+def test_neighbour_of_any_service_of_a_group(start, backends, fields):
+    """Its clients are known by whichever of them they come from."""
+    v1, v2, api = backends("v1", "v2", "api")
+
+    def service(name):
+        return {"versions": {"v1": v1, "v2": v2}, "group": "shop",
+                "plan": "watching", "match": {"paths": ["/" + name]}}
+    perch = start({
+        "entry": service("entry"), "page": service("page"),
+        "api": {"versions": {"v1": api}, "match": {"paths": ["/api"]}}},
+        plans={"watching": {"watch": ["api"]}})
+    perch.ctl("release", "start", "shop", "v2", "--share", "100")
+    api.play(respond(b"no", "500 Internal Server Error"))
+    cell = 1
+    with RawClient(perch.port) as client:
+        assert client.request(target="/page", fields=dict(
+            NAVIGATE, Cookie="perch_page=%05x.-.-.-" % cell)).body == b"v2"
+        assert client.request(target="/api/x", fields=dict(
+            SCRIPT, **{name: value % cell for name, value in fields.items()}
+        )).status == 500
+    wait_for("the judge's count", lambda: {
+        s["name"]: s["candidate"]["hurt"] for s in perch.admin.service("shop")
+        ["release"]["signals"]}["watch.api"] == 1)
