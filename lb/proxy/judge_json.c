@@ -45,7 +45,7 @@ judge_json_now(void)
 /* hurt of clients: as the reason says it in words. exposure is what evidence is
  * weighed by. */
 static json_t *
-part(struct evidence_part counts, uint32_t clients)
+part(struct evidence_sum counts, uint32_t clients)
 {
 	return json_pack("{s:I, s:I, s:o, s:I}", "hurt", (json_int_t)counts.x,
 		"clients", (json_int_t)clients, "rate",

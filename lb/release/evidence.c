@@ -118,8 +118,8 @@ evidence_begin(struct evidence *evidence, const struct evidence_config *config)
 static void
 clear_sums(struct evidence_signal *signal)
 {
-	signal->candidate = (struct evidence_part){0};
-	signal->stable = (struct evidence_part){0};
+	signal->candidate = (struct evidence_sum){0};
+	signal->stable = (struct evidence_sum){0};
 }
 
 static void
@@ -154,8 +154,8 @@ begin_window(struct evidence *evidence)
 static void
 arm_limit(struct evidence *evidence, uint16_t share_bp)
 {
-	struct evidence_part stable = evidence->signals[EVIDENCE_ERRORS].stable;
-	double rate = stable.n > 0 ? (double)stable.x / stable.n : 0;
+	struct evidence_sum stable = evidence->signals[EVIDENCE_ERRORS].stable;
+	double rate = stable.n > 0 ? (double)stable.x / (double)stable.n : 0;
 
 	if (evidence->config.max_error_rate > 0)
 		return;
@@ -225,6 +225,13 @@ both(const struct evidence_part halves[2])
 
 static void
 add_part(struct evidence_part *sum, struct evidence_part part)
+{
+	sum->n += part.n;
+	sum->x += part.x;
+}
+
+static void
+add_to_step(struct evidence_sum *sum, struct evidence_part part)
 {
 	sum->n += part.n;
 	sum->x += part.x;
@@ -348,8 +355,8 @@ add_counts(struct evidence *evidence, unsigned index,
 		struct evidence_part stable = both(counts[i].stable);
 
 		add_count(&signal->block.counts[i], &counts[i]);
-		add_part(&signal->candidate, counts[i].candidate);
-		add_part(&signal->stable, stable);
+		add_to_step(&signal->candidate, counts[i].candidate);
+		add_to_step(&signal->stable, stable);
 		signal->n_block += counts[i].candidate.n + stable.n;
 	}
 	signal->n_block_ticks++;
@@ -435,8 +442,8 @@ add_samples(struct evidence *evidence, struct evidence_signal *signal,
 
 	add_part(&signal->block.samples.candidate, samples->candidate);
 	add_halves(&signal->block.samples, samples);
-	add_part(&signal->candidate, samples->candidate);
-	add_part(&signal->stable, stable);
+	add_to_step(&signal->candidate, samples->candidate);
+	add_to_step(&signal->stable, stable);
 	signal->n_block += samples->candidate.n + stable.n;
 	signal->n_block_ticks++;
 	if (is_block_full(evidence, signal))
@@ -456,7 +463,7 @@ add_limit(struct evidence *evidence, const struct evidence_count *errors)
 		add_part(&sum, errors[i].candidate);
 	evidence_add_limit(sum, evidence->limit_rate, ln_f);
 	evidence_mixture_add(&signal->judge, ln_f, evidence->now_ns);
-	add_part(&signal->candidate, sum);
+	add_to_step(&signal->candidate, sum);
 }
 
 static void

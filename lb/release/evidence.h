@@ -109,6 +109,12 @@ struct evidence_tick {
 	uint32_t stable_clients;
 };
 
+/* x of n over a step, which may last for weeks. */
+struct evidence_sum {
+	uint64_t n;
+	uint64_t x;
+};
+
 /* x of n, the past forgotten little by little. */
 struct evidence_fraction {
 	double n;
@@ -136,9 +142,9 @@ struct evidence_signal {
 	union evidence_block watched;
 	unsigned n_watched_ticks;
 	double watched_bad; /* latency: as known before the first of them */
-	/* Sums since the step (for latency the window) began. */
-	struct evidence_part candidate;
-	struct evidence_part stable;
+	/* Since the step (for latency the window) began. */
+	struct evidence_sum candidate;
+	struct evidence_sum stable;
 };
 
 struct evidence {

@@ -56,7 +56,8 @@ evidence_signal_clients(const struct evidence *evidence, unsigned signal)
 	const struct evidence_signal *at = &evidence->signals[signal];
 
 	if (is_latency(signal))
-		return (struct evidence_clients){at->candidate.n, at->stable.n};
+		return (struct evidence_clients){
+			(uint32_t)at->candidate.n, (uint32_t)at->stable.n};
 	return (struct evidence_clients){evidence->candidate_clients,
 		signal == EVIDENCE_LIMIT ? 0 : evidence->stable_clients};
 }

@@ -608,6 +608,23 @@ test_limit_of_the_config_counts_in_every_step(void **state)
 	assert_false(summary(&world).is_over_limit);
 }
 
+static void
+test_limit_is_armed_by_a_step_of_weeks(void **state)
+{
+	struct world world;
+
+	(void)state;
+	begin(&world, NULL);
+	for (unsigned i = 0; i < 3; i++) {
+		count(&world, EVIDENCE_ERRORS, EVIDENCE_OTHER,
+			(struct evidence_part){0, 0},
+			(struct evidence_part){2000000000, 40000000});
+		end_tick(&world);
+	}
+	evidence_begin_step(&world.evidence, EVIDENCE_SHARE_FULL);
+	assert_float_equal(world.evidence.limit_rate, 0.06, 1e-12);
+}
+
 /* There can't be more. */
 static void
 test_limit_of_all_clients_is_none(void **state)
@@ -780,6 +797,7 @@ main(void)
 		cmocka_unit_test(test_sentinel_watches_latency_too),
 		cmocka_unit_test(test_sentinel_tolerates_what_the_judge_does),
 		cmocka_unit_test(test_limit_of_the_config_counts_in_every_step),
+		cmocka_unit_test(test_limit_is_armed_by_a_step_of_weeks),
 		cmocka_unit_test(test_limit_of_all_clients_is_none),
 		cmocka_unit_test(
 			test_limit_is_armed_by_itself_at_full_share_only),

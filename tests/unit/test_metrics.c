@@ -219,8 +219,8 @@ test_a_release_shows_its_state_and_evidence(void **state)
 
 	world_release(&world, "v2", 500);
 	errors = &world.releases.judges->evidence.signals[EVIDENCE_ERRORS];
-	errors->stable = (struct evidence_part){.n = 100, .x = 2};
-	errors->candidate = (struct evidence_part){.n = 10, .x = 3};
+	errors->stable = (struct evidence_sum){.n = 100, .x = 2};
+	errors->candidate = (struct evidence_sum){.n = 10, .x = 3};
 	errors->judge.e = 100;
 	world.releases.judges->totals.stable_clients = 90;
 	world.releases.judges->totals.candidate_clients = 9;
