@@ -357,16 +357,24 @@ crowd_first_byte(struct crowd *crowd, unsigned worker,
 	ticket->start_ns = 0;
 }
 
+/*
+ * One that waits is bad once it has waited past m(q), on stable, too, though that
+ * is held to q: who started with it must be decided with it, or the late ones of
+ * one side would be compared with other clients of the other side.
+ */
 static void
 hold_to_lines(
 	struct crowd_tally *tally, struct crowd_ticket *ticket, uint64_t now_ns)
 {
 	uint64_t waited = waited_ns(ticket, now_ns);
 
-	for (unsigned i = 0; i < N_LINES; i++)
+	for (unsigned i = 0; i < N_LINES; i++) {
+		unsigned of_m = EVIDENCE_QUANTILES + i % EVIDENCE_QUANTILES;
+
 		if (ticket->open_lines & 1u << i &&
-			waited >= histogram_high_ns(ticket->lines[i]))
+			waited >= histogram_high_ns(ticket->lines[of_m]))
 			decide(tally, ticket, i, true);
+	}
 }
 
 void

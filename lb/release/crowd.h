@@ -142,7 +142,7 @@ unsigned crowd_end(struct crowd *crowd, unsigned worker,
 /* The client went away, or the exchange is freed. */
 void crowd_drop(struct crowd_ticket *ticket);
 
-/* Each tick: samples that have waited past a line are bad at once. Those of
+/* Each tick: samples that have waited past m(q) are bad, on either side. Those of
  * another crowd or window are let go. crowd may be NULL. */
 void crowd_sweep(struct crowd *crowd, unsigned worker,
 	struct crowd_flights *flights, uint64_t now_ns);

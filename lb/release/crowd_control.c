@@ -166,10 +166,9 @@ crowd_set_lines(struct crowd *crowd, const struct evidence_lines *lines)
 	uint16_t shortest =
 		atomic_load_explicit(&crowd->shortest, memory_order_relaxed);
 
-	/* q is below m(q). */
 	for (unsigned i = 0; i < EVIDENCE_QUANTILES; i++)
-		if (lines->is_known && lines->stable[i] < shortest)
-			shortest = lines->stable[i];
+		if (lines->is_known && lines->candidate[i] < shortest)
+			shortest = lines->candidate[i];
 	atomic_store_explicit(&crowd->shortest, shortest, memory_order_relaxed);
 	atomic_store_explicit(
 		&crowd->lines, pack_lines(lines), memory_order_relaxed);

@@ -72,7 +72,7 @@ struct crowd {
 	_Atomic uint64_t now;
 	_Atomic uint16_t epoch; /* stored before the step that it belongs to */
 	_Atomic uint64_t lines;
-	_Atomic uint16_t shortest; /* of all lines so far */
+	_Atomic uint16_t shortest; /* of all m(q) so far */
 	struct crowd_mark *marks;
 	struct crowd_watch_mark *watches; /* n_watches times all cells */
 	struct crowd_tally *tallies;

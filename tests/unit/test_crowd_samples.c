@@ -194,6 +194,90 @@ test_sample_in_flight_is_bad_as_its_line_passes(void **state)
 	crowd_free(world.crowd);
 }
 
+/* Though stable's is held to a shorter line. */
+static void
+test_who_waits_is_decided_with_the_other_side(void **state)
+{
+	const struct evidence_samples *at;
+	struct crowd_ticket tickets[2];
+	struct world world;
+
+	(void)state;
+	open_world(&world, 1, 0);
+	set_lines(&world);
+	at = &world.tick.samples[0];
+	start(&world, 1, true, &tickets[0], 1000 * MS);
+	start(&world, 2, false, &tickets[1], 1000 * MS);
+	crowd_sweep(world.crowd, 0, &world.flights, 1015 * MS);
+	read_tick(&world);
+	assert_int_equal(at->stable[0].n + at->stable[1].n, 0);
+	crowd_sweep(world.crowd, 0, &world.flights, 1025 * MS);
+	read_tick(&world);
+	assert_int_equal(at->candidate.x, 1);
+	assert_int_equal(at->stable[0].x + at->stable[1].x, 1);
+	crowd_drop(&tickets[0]);
+	crowd_drop(&tickets[1]);
+	crowd_free(world.crowd);
+}
+
+#define RUSH 20000u
+#define RUSH_MS 2000u
+#define LATER_MS 20 /* then one comes in so many */
+
+/* One in ten is the candidate's, and one in fifteen of either side hangs. */
+static uint32_t
+send(struct world *world, struct crowd_ticket *tickets, uint32_t cell,
+	uint64_t now_ms)
+{
+	struct crowd_ticket *ticket = &tickets[cell];
+
+	start(world, cell, cell % 10 == 0, ticket, now_ms * MS);
+	if (cell / 10 % 15 != 0) {
+		crowd_first_byte(world->crowd, 0, ticket, (now_ms + 1) * MS);
+		crowd_end(world->crowd, 0, ticket, 0);
+	}
+	return cell + 1;
+}
+
+/* All who ask again and again do so when a window begins; hardly anybody is new
+ * when those who wait are decided. */
+static void
+test_rush_of_clients_shows_no_harm(void **state)
+{
+	static struct crowd_ticket tickets[2 * RUSH];
+	struct evidence_lines lines = {.is_known = true};
+	struct evidence_config config;
+	struct evidence evidence;
+	struct world world;
+	uint32_t cell = 0;
+
+	(void)state;
+	open_world(&world, 1, 0);
+	for (unsigned i = 0; i < EVIDENCE_QUANTILES; i++) {
+		lines.stable[i] = (uint16_t)histogram_bucket(5000 * MS);
+		lines.candidate[i] = (uint16_t)histogram_bucket(6005 * MS);
+	}
+	crowd_set_lines(world.crowd, &lines);
+	evidence_config_init(&config);
+	evidence_begin(&evidence, &config);
+	evidence_begin_step(&evidence, 1000);
+	for (uint64_t ms = 1; ms <= 12000; ms++) {
+		for (unsigned i = 0; ms <= RUSH_MS && i < RUSH / RUSH_MS; i++)
+			cell = send(&world, tickets, cell, ms);
+		if (ms > RUSH_MS && ms % LATER_MS == 0)
+			cell = send(&world, tickets, cell, ms);
+		if (ms % 250 != 0)
+			continue;
+		crowd_sweep(world.crowd, 0, &world.flights, ms * MS);
+		read_tick(&world);
+		evidence_add(&evidence, &world.tick, ms * MS);
+		for (unsigned i = 0; i < EVIDENCE_QUANTILES; i++)
+			assert_true(evidence_signal_e(&evidence,
+					    EVIDENCE_LATENCY + i) < 1);
+	}
+	crowd_free(world.crowd);
+}
+
 static void
 test_sample_without_first_byte_is_none(void **state)
 {
@@ -302,6 +386,8 @@ main(void)
 		cmocka_unit_test(test_first_started_request_is_the_sample),
 		cmocka_unit_test(
 			test_sample_in_flight_is_bad_as_its_line_passes),
+		cmocka_unit_test(test_who_waits_is_decided_with_the_other_side),
+		cmocka_unit_test(test_rush_of_clients_shows_no_harm),
 		cmocka_unit_test(test_sample_without_first_byte_is_none),
 		cmocka_unit_test(test_samples_of_another_window_are_let_go),
 		cmocka_unit_test(test_flights_outlive_the_crowd),
