@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "release/plan.h"
+
 #define SELF "perch"
 
 /* What of the shares is told. */
@@ -147,12 +149,28 @@ add_step(const json_t *event, const char *name, struct text *out)
 	text_add_string(out, text);
 }
 
+/* It begins with the state that a release is in, which the phrase has said. */
+static const char *
+without_state(const char *reason)
+{
+	const char *colon = strstr(reason, ": ");
+	enum plan_state state;
+	char name[16];
+
+	if (colon == NULL || colon - reason >= (long)sizeof(name))
+		return reason;
+	snprintf(name, sizeof(name), "%.*s", (int)(colon - reason), reason);
+	if (strcmp(name, "rolled back") == 0)
+		return colon + 2;
+	return plan_state_parse(name, &state) ? colon + 2 : reason;
+}
+
 void
 sentence_write(const json_t *event, struct text *out)
 {
 	const char *name = text_of(event, "event");
 	const char *unit = text_of(event, "unit");
-	const char *reason = text_of(event, "reason");
+	const char *reason = without_state(text_of(event, "reason"));
 	const char *who = text_of(event, "who");
 	const struct phrase *phrase =
 		find(phrases, sizeof(phrases) / sizeof(phrases[0]), name);

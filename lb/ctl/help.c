@@ -117,10 +117,11 @@ static const struct help {
 		"Goes on from the share that it is at; the step's hold begins "
 		"anew.\n"
 		"\n" UNIT WHY},
-	{"advance", "advance UNIT [--why TEXT] [--who NAME]",
+	{"advance", "advance UNIT [--why TEXT] [--who NAME] [--yes]",
 		"Goes to the next step now, whatever is missing for it; from "
-		"100 % to the end.\n"
-		"\n" UNIT WHY},
+		"100 % to the end:\n"
+		"on a terminal it asks before that.\n"
+		"\n" UNIT WHY YES},
 	{"share", "share UNIT PERCENT [--why TEXT] [--who NAME] [--yes]",
 		"Sets the candidate's share and pauses the plan there; resume "
 		"to go on. Asks\n"

@@ -70,11 +70,18 @@ take_switch(const char *option, struct options *out)
 	};
 
 	for (size_t i = 0; i < sizeof(switches) / sizeof(switches[0]); i++) {
+		bool is_auto = strcmp(option, "--auto") == 0;
+
 		if (strcmp(option, switches[i].name) != 0)
 			continue;
+		/* One of the two. */
+		if (switches[i].bit == OPTION_AUTO &&
+			(out->given & OPTION_AUTO) != 0 &&
+			out->is_auto != is_auto)
+			return false;
 		out->given |= switches[i].bit;
 		if (switches[i].bit == OPTION_AUTO)
-			out->is_auto = strcmp(option, "--auto") == 0;
+			out->is_auto = is_auto;
 		return true;
 	}
 	if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0)

@@ -306,12 +306,6 @@ words_share(const struct options *options)
 /* --- the others -------------------------------------------------------------- */
 
 int
-words_advance(const struct options *options)
-{
-	return say(options, options->arguments[1], "/advance", json_object());
-}
-
-int
 words_pause(const struct options *options)
 {
 	return say(options, options->arguments[1], "/pause", json_object());
@@ -332,6 +326,27 @@ ask_about_promotion(const struct options *options, const char *name,
 	show(&shown, release);
 	return ask("%s: make %s, at %s, the stable version for everybody", name,
 		shown.candidate, shown.share);
+}
+
+/* From the last share the next step is the end. */
+static int
+ask_about_advance(const struct options *options, const char *name,
+	const json_t *release, const void *arg)
+{
+	if (json_number_value(json_object_get(release, "share")) < 100)
+		return TALK_DONE;
+	return ask_about_promotion(options, name, release, arg);
+}
+
+int
+words_advance(const struct options *options)
+{
+	const char *name = options->arguments[1];
+	int code = ask_about(options, name, ask_about_advance, NULL);
+
+	if (code != TALK_DONE)
+		return code;
+	return say(options, name, "/advance", json_object());
 }
 
 int

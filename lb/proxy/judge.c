@@ -560,6 +560,15 @@ tell_untrusted(struct judge *judge)
 		judge_json_event(judge, "untrusted", judge->plan.share_bp));
 }
 
+static void
+tell_held(struct judge *judge)
+{
+	if (judge->is_held_untold && judge->plan.state == PLAN_HELD)
+		releases_emit(judge->releases,
+			judge_json_event(judge, "held", judge->plan.share_bp));
+	judge->is_held_untold = false;
+}
+
 void
 judge_tick(struct judge *judge, uint64_t now_ns)
 {
@@ -570,6 +579,7 @@ judge_tick(struct judge *judge, uint64_t now_ns)
 		judge_note_config(judge, why_ended(judge));
 		return;
 	}
+	tell_held(judge);
 	take_counts(judge, now_ns);
 	tell_untrusted(judge);
 	ask_plan(judge, now_ns);
@@ -589,11 +599,12 @@ judge_begin(struct judge *judge, const struct judge_start *start,
 
 	judge->run++;
 	judge->ended_because[0] = '\0';
+	judge->is_held_untold = false;
 	judge_take_sides(judge, start->sides, start->n_sides);
 	snprintf(judge->plan_name, sizeof(judge->plan_name), "%s",
 		start->plan->name);
 	judge->seed = start->seed;
-	judge->began_ns = now_ns;
+	judge->began_wall_ns = clock_wall_ns();
 	judge->untrusted = 0;
 	memset(&judge->totals, 0, sizeof(judge->totals));
 	judge_configure_evidence(judge, start->plan);

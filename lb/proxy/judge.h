@@ -67,7 +67,7 @@ struct judge {
 	struct crowd *crowd; /* NULL: nobody is counted */
 	unsigned window;     /* of the evidence, that the crowd was told */
 	struct crowd_totals totals;
-	uint64_t began_ns; /* monotonic */
+	uint64_t began_wall_ns;
 	uint64_t step_ns;  /* since when evidence adds up */
 	uint64_t n_promoted; /* releases, since perch started */
 	uint64_t n_rolled_back;
@@ -75,6 +75,9 @@ struct judge {
 	/* Who the newest record goes back to. */
 	char who[JUDGE_TEXT_MAX + 1];
 	char why[JUDGE_TEXT_MAX + 1];
+	/* A restart has held it, of which people are still to be told: at the
+	 * start nobody listens yet. */
+	bool is_held_untold;
 	/* What of the config has ended it, if people are still to be told. */
 	char ended_because[JUDGE_TEXT_MAX + 1];
 };

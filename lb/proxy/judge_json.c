@@ -138,7 +138,7 @@ judge_json_release(const struct judge *judge, uint64_t now_ns)
 	set(object, "step", json_integer(step_number(plan)));
 	set(object, "steps", steps_json(&plan->config));
 	set(object, "step_age_s", seconds(plan->step_ns, now_ns));
-	set(object, "age_s", seconds(judge->began_ns, now_ns));
+	set(object, "age_s", seconds(judge->began_wall_ns, clock_wall_ns()));
 	set(object, "share_actual",
 		n > 0 ? json_real(round(1e4 * totals->candidate_clients / n) /
 				  100)

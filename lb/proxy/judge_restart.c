@@ -27,11 +27,15 @@ judge_state(const struct judge *judge, const struct plan_record *record)
 			json_string(judge->sides[i].candidate));
 	snprintf(seed, sizeof(seed), "%016" PRIx64, judge->seed);
 	json_object_set_new(state, "plan",
-		json_pack("{s:s, s:b, s:s, s:o, s:s, s:I, s:i, s:i, s:s, s:s}",
+		json_pack(
+			"{s:s, s:b, s:s, s:I, s:o, s:s, s:I, s:i, s:i, s:s, "
+			"s:s}",
 			"name", judge->plan_name, "auto",
-			judge->plan.config.is_auto, "seed", seed, "candidates",
-			candidates, "state", plan_state_name(record->state),
-			"seq", (json_int_t)record->seq, "first_bp",
+			judge->plan.config.is_auto, "seed", seed,
+			"began_wall_ns", (json_int_t)judge->began_wall_ns,
+			"candidates", candidates, "state",
+			plan_state_name(record->state), "seq",
+			(json_int_t)record->seq, "first_bp",
 			(int)judge->plan.config.steps_bp[0], "share_bp",
 			(int)record->share_bp, "reason", record->reason, "who",
 			judge->who));
@@ -141,6 +145,16 @@ go_on(struct judge *judge, struct plan_output *out, bool was_running,
 		judge_put_share(judge, judge->plan.share_bp, now_ns);
 }
 
+/* An earlier perch didn't write that down. */
+static uint64_t
+began_wall_ns(const json_t *plan)
+{
+	const json_t *began = json_object_get(plan, "began_wall_ns");
+
+	return json_is_integer(began) ? (uint64_t)json_integer_value(began)
+				      : clock_wall_ns();
+}
+
 bool
 judge_resume(struct judge *judge, const json_t *state,
 	const struct snapshot *snapshot, struct error *error)
@@ -170,7 +184,7 @@ judge_resume(struct judge *judge, const json_t *state,
 	judge->run++;
 	snprintf(judge->plan_name, sizeof(judge->plan_name), "%s", plan->name);
 	judge->seed = strtoull(seed, NULL, 16);
-	judge->began_ns = now_ns;
+	judge->began_wall_ns = began_wall_ns(from);
 	judge->durable_seq = judge->record.seq;
 	judge_set_word(judge, JUDGE_SELF, "");
 	judge_configure_evidence(judge, plan);
@@ -179,6 +193,7 @@ judge_resume(struct judge *judge, const json_t *state,
 							: 0,
 		json_is_true(json_object_get(from, "auto")), &config);
 	plan_resume(&judge->plan, &config, &judge->record, now_ns, &out);
+	judge->is_held_untold = out.has_event;
 	go_on(judge, &out, json_is_true(json_object_get(state, "running")),
 		now_ns);
 	return true;

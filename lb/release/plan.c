@@ -596,17 +596,17 @@ check_word(const struct plan *plan, const struct plan_word *word,
 		return false;
 	}
 	if (word->kind == PLAN_PAUSE && is_paused) {
-		error_set(error, "it is %s already", state);
+		error_set(error, "the release is %s already", state);
 		return false;
 	}
 	if (word->kind == PLAN_RESUME && plan->state != PLAN_PAUSED) {
-		error_set(error, "it is %s, not paused%s", state,
+		error_set(error, "the release is %s, not paused%s", state,
 			plan->state == PLAN_FROZEN ? ": promote or roll back"
 						   : "");
 		return false;
 	}
 	if (word->kind == PLAN_ADVANCE && is_paused) {
-		error_set(error, "it is %s: %s first", state,
+		error_set(error, "the release is %s: %s first", state,
 			plan->state == PLAN_PAUSED ? "resume"
 						   : "promote or roll back");
 		return false;

@@ -472,10 +472,10 @@ test_freeze_keeps_the_share(void **state)
 	assert_int_equal(world.plan.share_bp, 1000);
 	assert_false(world.out.has_event);
 	assert_refused(&world, PLAN_RESUME, 0,
-		"it is frozen, not paused: promote or roll back");
+		"the release is frozen, not paused: promote or roll back");
 	assert_refused(&world, PLAN_ADVANCE, 0,
-		"it is frozen: promote or roll back first");
-	assert_refused(&world, PLAN_PAUSE, 0, "it is frozen already");
+		"the release is frozen: promote or roll back first");
+	assert_refused(&world, PLAN_PAUSE, 0, "the release is frozen already");
 	assert_true(say(&world, PLAN_SHARE, 200, NULL));
 	tick(&world);
 	assert_int_equal(world.plan.state, PLAN_FROZEN);

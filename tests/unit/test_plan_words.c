@@ -16,14 +16,17 @@ test_pause_stops_the_clock_and_resume_starts_it_anew(void **state)
 	pass(&world, 100 * HOLD_NS);
 	assert_int_equal(world.plan.share_bp, 100);
 	assert_false(world.out.has_record);
-	assert_refused(&world, PLAN_PAUSE, 0, "it is paused already");
-	assert_refused(&world, PLAN_ADVANCE, 0, "it is paused: resume first");
+	assert_refused(
+		&world, PLAN_PAUSE, 0, "the release is paused already");
+	assert_refused(&world, PLAN_ADVANCE, 0,
+		"the release is paused: resume first");
 	assert_true(say(&world, PLAN_RESUME, 0, NULL));
 	assert_int_equal(world.out.record.state, PLAN_RUNNING);
 	pass(&world, HOLD_NS - TICK_NS);
 	assert_false(world.out.has_record);
 	advance_to(&world, 500);
-	assert_refused(&world, PLAN_RESUME, 0, "it is running, not paused");
+	assert_refused(&world, PLAN_RESUME, 0,
+		"the release is running, not paused");
 }
 
 static void

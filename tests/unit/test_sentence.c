@@ -74,6 +74,21 @@ test_the_reason_follows(void **state)
 }
 
 static void
+test_the_state_is_said_once(void **state)
+{
+	assert_sentence("{\"event\": \"rolled_back\", " SHOP
+			"\"share\": 0, \"previous_share\": 10, \"who\": "
+			"\"perch\", \"reason\": \"rolled back: errors: 7 of "
+			"210 clients hurt on v2\"}",
+		"shop: v2 rolled back from 10 % to 0 %: errors: 7 of 210 "
+		"clients hurt on v2");
+	assert_sentence("{\"event\": \"held\", " SHOP
+			"\"share\": 5, \"who\": \"perch\", \"reason\": "
+			"\"held: too few clients\"}",
+		"shop: v2 held at 5 %: too few clients");
+}
+
+static void
 test_a_person_is_named(void **state)
 {
 	assert_sentence("{\"event\": \"paused\", " SHOP
@@ -137,6 +152,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_event_has_its_words),
 		cmocka_unit_test(test_the_reason_follows),
+		cmocka_unit_test(test_the_state_is_said_once),
 		cmocka_unit_test(test_a_person_is_named),
 		cmocka_unit_test(test_a_step_is_counted),
 		cmocka_unit_test(test_shares_keep_their_decimals),

@@ -78,6 +78,18 @@ def test_dangerous_words_ask(released, words, question, effect, answer):
         assert after["epoch"] == before["epoch"]
 
 
+@pytest.mark.parametrize("answer", ["y", "n"])
+def test_a_step_that_is_the_end_asks(released, answer):
+    released.ctl("share", "web", "100")
+    released.ctl("resume", "web")
+    with released.terminal("advance", "web") as terminal:
+        terminal.wait_shown(b"web: make v2, at 100 %, the stable version for "
+                            b"everybody? [y/N] ")
+        terminal.type(answer.encode() + b"\n")
+        assert terminal.wait() == (0 if answer == "y" else 1)
+    assert release_of(released)["running"] == (answer == "n")
+
+
 def test_the_end_of_input_is_no_yes(released):
     with released.terminal("promote", "web") as terminal:
         terminal.wait_shown(b"[y/N] ")
@@ -193,6 +205,7 @@ def test_who_says_it(web, options, variables, who):
 
 @pytest.mark.parametrize("arguments", [
     ["share", "web", "0"], ["release", "start", "web", "v2", "--share", "0"],
+    ["release", "start", "web", "v2", "--auto", "--manual"],
     ["release", "start", "shop", "e2", "page=p7"],
     ["release", "start", "shop", "entry=e2", "entry=e2"],
     ["release", "start", "shop", "entry="], ["release", "begin", "web", "v2"],

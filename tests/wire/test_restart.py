@@ -287,3 +287,35 @@ def test_a_limit_on_files_is_a_failed_write(web):
     resource.prlimit(web.pid, resource.RLIMIT_FSIZE, (hard, hard))
     web.admin.release("web", "v2", 100)
     assert set(placement(web)) == {b"v2"}
+
+
+def test_a_release_is_as_old_as_it_is(start, backends):
+    """Its step begins anew, but not the release."""
+    perch = start({"web": {"versions": dict(zip(
+        ("v1", "v2"), backends("v1", "v2"))), "stable": "v1"}}, state=True)
+
+    def age():
+        return perch.admin.service("web")["release"]["age_s"]
+    perch.admin.release("web", "v2", 10)
+    wait_for("it to be half a second old", lambda: age() >= 0.5)
+    perch.kill()
+    perch.start()
+    assert 0.5 <= age() < 60
+
+
+def test_who_listens_is_told_that_a_restart_holds_a_release(start, backends):
+    perch = start({"web": {"versions": dict(zip(
+        ("v1", "v2"), backends("v1", "v2"))), "stable": "v1"}}, state=True)
+    perch.admin.release("web", "v2", 10)
+    for _ in range(2):
+        perch.kill()
+        mark = len(perch.stderr())
+        perch.start()
+        perch.wait_log(r'"event":"held".*after a restart', mark)
+    perch.admin.word("web", "pause")
+    perch.kill()
+    mark = len(perch.stderr())
+    perch.start()
+    perch.admin.word("web", "resume")
+    perch.wait_log(r'"event":"resumed"', mark)
+    assert '"event":"held"' not in perch.stderr()[mark:]
