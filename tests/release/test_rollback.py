@@ -182,7 +182,7 @@ def test_broken_neighbour():
                  plans={"alone": dict(
                      SURE, steps=[20, 50, 100], hold="3s")},
                  herd={"visit": "n/search,n/,f/api/cart",
-                       "cookies": "perch-web,perch-search,perch-api"}
+                       "cookies": "perch_web,perch_search,perch_api"}
                  ) as rollout:
         rollout.release("search", "s2")
         rollout.release("api", "a2")
