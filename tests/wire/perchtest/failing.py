@@ -148,7 +148,11 @@ class Scene:
     @contextlib.contextmanager
     def stopped(self):
         """While it lasts perch isn't run; then it finds all at once that has
-        come meanwhile, and what is armed to fail."""
+        come meanwhile, and what is armed to fail. Nobody but the holders is
+        connected when it begins, and nothing is left to be done for them."""
+        self.settle()
+        self.perch.admin.wait_metric(
+            "perch_client_connections", len(self.holders))
         self.perch.send_signal(signal.SIGSTOP)
         try:
             wait_for("perch to be stopped", self._is_stopped)
