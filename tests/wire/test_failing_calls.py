@@ -261,6 +261,7 @@ def test_watch_of_one_who_waits_may_fail(backends, scene):
     here = scene({"web": backend})
     assert here.is_served()  # there is a connection to the endpoint
     backend.play(lambda c: (c.read_request(), c.wait_closed()))
+    here.wait_idle()
     with here.stopped():
         client = here.client()
         client.send_request()
@@ -275,6 +276,7 @@ def test_watch_of_one_who_waits_may_fail(backends, scene):
 def test_watch_of_one_who_is_refused_may_fail(backends, scene):
     """Then what else it sends isn't waited for."""
     here = scene({"web": backends("one")})
+    here.wait_idle()
     with here.stopped():
         client = here.client()
         client.send("nonsense\r\n\r\n")

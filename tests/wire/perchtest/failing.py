@@ -145,14 +145,17 @@ class Scene:
         """Sockets with that port take nothing, until disarm()."""
         self.failing.arm("send", errno.EAGAIN, times=FOR_EVER, port=port)
 
-    @contextlib.contextmanager
-    def stopped(self):
-        """While it lasts perch isn't run; then it finds all at once that has
-        come meanwhile, and what is armed to fail. Nobody but the holders is
-        connected when it begins, and nothing is left to be done for them."""
+    def wait_idle(self):
+        """Nobody but the holders is connected any more, and nothing is left to
+        be done for anybody."""
         self.settle()
         self.perch.admin.wait_metric(
             "perch_client_connections", len(self.holders))
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """While it lasts perch isn't run; then it finds all at once that has
+        come meanwhile, and what is armed to fail."""
         self.perch.send_signal(signal.SIGSTOP)
         try:
             wait_for("perch to be stopped", self._is_stopped)
