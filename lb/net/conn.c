@@ -59,13 +59,19 @@ conn_watch(struct conn *conn)
 }
 
 static void
-release(struct conn *conn, struct pool *buffers)
+drop_owed(struct conn *conn, struct pool *buffers)
 {
-	event_del(&conn->event);
 	if (conn->out != NULL)
 		buffer_give(buffers, conn->out);
 	conn->out = NULL;
 	conn->pipe = NULL;
+}
+
+static void
+release(struct conn *conn, struct pool *buffers)
+{
+	event_del(&conn->event);
+	drop_owed(conn, buffers);
 }
 
 void
@@ -229,10 +235,7 @@ conn_flush(struct conn *conn, struct pool *buffers)
 void
 conn_forget_owed(struct conn *conn, struct pool *buffers)
 {
-	if (conn->out != NULL)
-		buffer_give(buffers, conn->out);
-	conn->out = NULL;
-	conn->pipe = NULL;
+	drop_owed(conn, buffers);
 	update(conn);
 }
 

@@ -457,9 +457,8 @@ static bool
 has_healthy_stable(const struct judge *judge, const struct judge_side *side,
 	uint64_t now_ns)
 {
-	struct release_cell cell;
-	const struct snapshot_version *stable = version_of(judge, side,
-		release_read(&side->service->release, &cell)->stable->name);
+	const struct snapshot_version *stable =
+		version_of(judge, side, judge_side_stable(side));
 
 	return stable == NULL || health_fraction_up(stable, now_ns) > 0;
 }

@@ -82,6 +82,9 @@ struct judge {
 	char ended_because[JUDGE_TEXT_MAX + 1];
 };
 
+/* The version that is stable in a side's service now. */
+const char *judge_side_stable(const struct judge_side *side);
+
 struct judge *judge_new(struct releases *releases, struct registry_unit *unit);
 /* When no worker runs any more. */
 void judge_free(struct judge *judge);

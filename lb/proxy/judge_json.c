@@ -159,18 +159,13 @@ static json_t *
 names_of(const struct judge *judge, bool is_candidate)
 {
 	json_t *object = json_object();
-	struct release_cell cell;
 
 	for (size_t i = 0; i < judge->n_sides; i++) {
 		const struct judge_side *side = &judge->sides[i];
 
 		set(object, side->service->name,
-			json_string(
-				is_candidate
-					? side->candidate
-					: release_read(&side->service->release,
-						  &cell)
-						  ->stable->name));
+			json_string(is_candidate ? side->candidate
+						 : judge_side_stable(side)));
 	}
 	return object;
 }

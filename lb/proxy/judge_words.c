@@ -17,8 +17,8 @@ static_assert(
 	EVIDENCE_ERRORS < REGISTRY_HURTS && EVIDENCE_NOT_FOUND < REGISTRY_HURTS,
 	"a service counts both");
 
-static const char *
-stable_name(const struct judge_side *side)
+const char *
+judge_side_stable(const struct judge_side *side)
 {
 	struct release_cell cell;
 
@@ -30,7 +30,7 @@ judge_are_candidates_stable(const struct judge *judge)
 {
 	for (size_t i = 0; i < judge->n_sides; i++)
 		if (strcmp(judge->sides[i].candidate,
-			    stable_name(&judge->sides[i])) != 0)
+			    judge_side_stable(&judge->sides[i])) != 0)
 			return false;
 	return judge->n_sides > 0;
 }
@@ -133,7 +133,7 @@ list_sides(const struct judge *judge, unsigned signal, struct plan_names *out)
 			!append(out->candidate, service, side->candidate))
 			n_left_out[0]++;
 		if (n_left_out[1] > 0 ||
-			!append(out->stable, service, stable_name(side)))
+			!append(out->stable, service, judge_side_stable(side)))
 			n_left_out[1]++;
 	}
 	append_others(out->candidate, n_left_out[0]);
@@ -147,7 +147,7 @@ judge_name_side(const struct judge_side *side, struct plan_names *out)
 {
 	memset(out, 0, sizeof(*out));
 	(void)append(out->candidate, side->service->name, side->candidate);
-	(void)append(out->stable, side->service->name, stable_name(side));
+	(void)append(out->stable, side->service->name, judge_side_stable(side));
 }
 
 void
@@ -178,8 +178,8 @@ judge_name_all(const struct judge *judge, struct plan_names *out)
 
 		if (strcmp(side->candidate, judge->sides[0].candidate) != 0)
 			is_one_candidate = false;
-		if (strcmp(stable_name(side), stable_name(&judge->sides[0])) !=
-			0)
+		if (strcmp(judge_side_stable(side),
+			    judge_side_stable(&judge->sides[0])) != 0)
 			is_one_stable = false;
 	}
 	if (is_one_candidate)
@@ -187,5 +187,5 @@ judge_name_all(const struct judge *judge, struct plan_names *out)
 			judge->sides[0].candidate);
 	if (is_one_stable)
 		snprintf(out->stable, sizeof(out->stable), "%s",
-			stable_name(&judge->sides[0]));
+			judge_side_stable(&judge->sides[0]));
 }
