@@ -95,12 +95,7 @@ def test_pipelined_bodies_and_methods(client, backend):
 
 def test_pipelined_request_waits_for_a_slow_answer(client, backend):
     release = threading.Event()
-
-    def slow(c):
-        c.read_request()
-        c.wait(release)
-        c.send_response(b"first")
-    backend.play(slow, respond(b"second"))
+    backend.play(respond(b"first", after=release), respond(b"second"))
     client.send("GET /1 HTTP/1.1\r\nHost: t\r\n\r\n"
                 "GET /2 HTTP/1.1\r\nHost: t\r\n\r\n")
     backend.wait_heads(1)
@@ -684,12 +679,7 @@ def test_http_10_truncated_answer_is_reset(shared, client, backend):
 
 def test_half_close_after_the_request_gets_the_answer(client, backend):
     release = threading.Event()
-
-    def slow(c):
-        c.read_request()
-        c.wait(release)
-        c.send_response(b"late")
-    backend.play(slow)
+    backend.play(respond(b"late", after=release))
     client.send_request().half_close()
     backend.wait_heads(1)
     assert client.is_quiet(0.1)
@@ -710,13 +700,8 @@ def test_half_close_after_a_body_that_waits_for_its_turn(start, backends):
     same."""
     one = backends("one")
     release = threading.Event()
-
-    def slow(c):
-        c.read_request()
-        c.wait(release)
-        c.send_response(b"slow")
     perch = start({"web": one}, limits={"endpoint_connections": 1})
-    one.play(slow, respond(lambda r: r.body))
+    one.play(respond(b"slow", after=release), respond(lambda r: r.body))
     with RawClient(perch.port) as first, RawClient(perch.port) as second:
         first.send_request()
         one.wait_heads(1)

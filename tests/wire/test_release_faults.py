@@ -332,12 +332,7 @@ def test_who_waits_for_a_candidate_is_sent_to_stable(make, method, fields):
     web = make(limits={"endpoint_connections": 1})
     accepted(web, "release", version="v2", share=100)
     go_on = threading.Event()
-
-    def held(connection):
-        connection.read_request()
-        connection.wait(go_on)
-        connection.send_response(b"v2")
-    web.v2.play(held)
+    web.v2.play(respond(b"v2", after=go_on))
     with RawClient(web.port) as first, RawClient(web.port) as second:
         first.send_request()
         web.v2.wait_heads(1)
@@ -367,12 +362,7 @@ def test_who_waits_for_a_candidate_that_stays_is_sent_there(make, words):
     web = make(limits={"endpoint_connections": 1})
     accepted(web, "release", version="v2", share=100)
     go_on = threading.Event()
-
-    def held(connection):
-        connection.read_request()
-        connection.wait(go_on)
-        connection.send_response(b"v2")
-    web.v2.play(held, respond(b"v2"))
+    web.v2.play(respond(b"v2", after=go_on), respond(b"v2"))
     with RawClient(web.port) as first, RawClient(web.port) as second:
         first.send_request()
         web.v2.wait_heads(1)

@@ -197,12 +197,7 @@ def test_candidate_that_is_full(site):
     """Its queue is: the first request has the only connection."""
     web = site({"limits": {"endpoint_connections": 1, "pending": 0}})
     go_on = threading.Event()
-
-    def slow(c):
-        c.read_request()
-        c.wait(go_on)
-        c.send_response(b"slow")
-    web.v2.play(slow)
+    web.v2.play(respond(b"slow", after=go_on))
     with RawClient(web.perch.port) as first:
         first.send_request()
         web.v2.wait_heads(1)
@@ -216,12 +211,7 @@ def test_candidate_whose_queue_is_too_slow(site):
     web = site({"limits": {"endpoint_connections": 1}},
                timeouts={"queue": "100ms"})
     go_on = threading.Event()
-
-    def slow(c):
-        c.read_request()
-        c.wait(go_on)
-        c.send_response(b"slow")
-    web.v2.play(slow)
+    web.v2.play(respond(b"slow", after=go_on))
     with RawClient(web.perch.port) as first:
         first.send_request()
         web.v2.wait_heads(1)
@@ -554,14 +544,9 @@ def test_stable_s_turn_is_awaited(site, status, fields, mark):
     """Who waits for stable already has no candidate to leave."""
     web = site({"limits": {"endpoint_connections": 1}})
     go_on = threading.Event()
-
-    def slow(c):
-        c.read_request()
-        c.wait(go_on)
-        c.send_response(b"slow")
     web.v2.play(_fails(status))
     assert web.ask(fields=fields).one(mark) == "v1"
-    web.v1.play(slow, respond(b"v1"))
+    web.v1.play(respond(b"slow", after=go_on), respond(b"v1"))
     with RawClient(web.perch.port) as first:
         first.send_request(fields={"X-Perch-Version": "v1"})
         wait_for("the first", lambda: len(web.v1.heads) == 1)

@@ -336,18 +336,13 @@ def test_half_closed_client_is_not_waited_for_for_ever(start, backends):
 def test_service_overrides_the_global_timeout(start, backends):
     one, two = backends("one", "two")
     release = threading.Event()
-
-    def slow(c):
-        c.read_request()
-        c.wait(release)
-        c.send_response(b"slow")
     perch = start({
         "quick": {"match": {"hosts": ["quick"]}, "versions": {"v1": one},
                   "timeouts": {"response": SHORT}},
         "patient": {"match": {"hosts": ["patient"]},
                     "versions": {"v1": two}}})
     one.play(lambda c: (c.read_request(), c.wait_closed()))
-    two.play(slow)
+    two.play(respond(b"slow", after=release))
     with RawClient(perch.port) as a, RawClient(perch.port) as b:
         b.send_request(host="patient")
         assert a.request(host="quick").status == 504

@@ -30,13 +30,16 @@ class PeerClosed(Exception):
 
 
 def respond(body=b"ok", status="200 OK", fields=(), chunked=False,
-            length=True):
+            length=True, after=None):
     """A script: read a whole request, answer it, keep the connection.
 
-    body may be a function of the request.
+    body may be a function of the request; after is an event that is awaited
+    before the answer.
     """
     def script(connection):
         request = connection.read_request()
+        if after is not None:
+            connection.wait(after)
         content = body(request) if callable(body) else body
         connection.send_response(
             content, status, fields, chunked, length,
