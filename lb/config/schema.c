@@ -456,8 +456,8 @@ const struct schema_key schema_keys[] = {
 		 error_statuses, n_error_statuses),
 		DEFAULT("500-599"), RANGE("100", "999"), ITEMS(1, 64),
 		HELP("The answers that hurt a client: statuses and ranges of "
-		     "them. A failed connection, a timeout and a body cut "
-		     "short do so always."),
+		     "them; 600 and above as 500. A failed connection, a "
+		     "timeout and a body cut short do so always."),
 		EXAMPLE("[429, 500-599]")},
 	{GROUP("plans.NAME.latency", config_plan, latency),
 		HELP("How much slower than stable's the candidate's answers "
@@ -498,7 +498,8 @@ const struct schema_key schema_keys[] = {
 		     "certificate for its host."),
 		EXAMPLE("https://hooks.example.com/perch")},
 	{LIST("notify[].events", CHOICE, config_webhook, events, n_events),
-		DEFAULT("started, advanced, retreated, held, running, paused, resumed, "
+		DEFAULT("started, advanced, retreated, held, running, paused, "
+			"resumed, "
 			"share_set, frozen, rolled_back, promoted, untrusted, "
 			"journal_failed, journal_recovered"),
 		.choices = config_event_names, ITEMS(1, CONFIG_N_EVENTS),

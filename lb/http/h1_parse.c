@@ -239,8 +239,10 @@ take_status_line(struct reader *reader)
 		return fail(reader, H1_BAD, "malformed status");
 	message->status = (uint16_t)((p[1] - '0') * 100 + (p[2] - '0') * 10 +
 				     (p[3] - '0'));
-	if (message->status < 100 || message->status > 599)
-		return fail(reader, H1_BAD, "status outside 100 to 599");
+	/* RFC 9110 15: from 600 on none is valid, and each is as good as a 500;
+	 * but its meaning is for the client to know. */
+	if (message->status < 100)
+		return fail(reader, H1_BAD, "status below 100");
 	p += 4;
 	reason = p;
 	if (p < end && *p == ' ') {
@@ -431,27 +433,51 @@ h1_parse_request(const char *buf, size_t head_len,
 
 /* --- responses ----------------------------------------------------------- */
 
-/* RFC 9112 6.3, in its order. */
+/* RFC 9112 6.3: these end with the head, whatever their fields say. */
+static bool
+ends_with_head(const struct message *message, enum http_method method)
+{
+	return message->status < 200 || message->status == 204 ||
+	       message->status == 304 || method == HTTP_HEAD;
+}
+
+/*
+ * Frameworks put fields into such answers that don't belong there. The fields
+ * are no reason to refuse one, but a body may follow: where they say so though
+ * they must not, or contradict each other, *is_sound is false.
+ */
+static enum h1_result
+settle_head_alone(struct reader *reader, bool *is_sound)
+{
+	const struct h1_framing *framing = &reader->framing;
+	struct message *message = reader->message;
+	bool may_tell = message->status >= 200 && message->status != 204;
+	const char *why;
+
+	/* Its body would be read as the final response. */
+	if (message->status < 200 && message->status != 101 &&
+		framing->length > 0)
+		return fail(reader, H1_BAD, "Content-Length in a 1xx");
+	message->body = BODY_NONE;
+	if (may_tell)
+		*is_sound = h1_framing_check(framing, message->version_minor,
+				    &why) == H1_OK;
+	else
+		*is_sound = !framing->has_coding && framing->length == 0;
+	return H1_OK;
+}
+
+/* The rest of RFC 9112 6.3, in its order. */
 static enum h1_result
 settle_response_body(struct reader *reader, enum http_method method)
 {
 	const struct h1_framing *framing = &reader->framing;
 	struct message *message = reader->message;
-	bool is_interim = message->status < 200;
+	enum h1_result result =
+		h1_framing_check(framing, message->version_minor, &reader->why);
 
-	message->content_length = framing->length;
-	message->body = BODY_NONE;
-	if (is_interim || message->status == 204) {
-		if (framing->has_coding)
-			return fail(reader, H1_BAD,
-				"Transfer-Encoding in a 1xx or 204");
-		/* Its body would be read as the final response. */
-		if (is_interim && framing->length > 0)
-			return fail(reader, H1_BAD, "Content-Length in a 1xx");
-		return H1_OK;
-	}
-	if (method == HTTP_HEAD || message->status == 304)
-		return H1_OK;
+	if (result != H1_OK)
+		return result;
 	if (method == HTTP_CONNECT && message->status < 300)
 		message->body = BODY_UNTIL_CLOSE;
 	else if (framing->has_coding)
@@ -469,18 +495,21 @@ read_response(struct reader *reader, const struct h1_limits *limits,
 {
 	struct message *message = reader->message;
 	enum h1_result result = take_status_line(reader);
+	bool is_sound = true;
 
 	if (result == H1_OK)
 		result = take_fields(reader, limits->fields);
-	if (result == H1_OK)
-		result = h1_framing_check(
-			&reader->framing, message->version_minor, &reader->why);
-	if (result == H1_OK)
+	if (result != H1_OK)
+		return result;
+	message->content_length = reader->framing.length;
+	if (ends_with_head(message, method))
+		result = settle_head_alone(reader, &is_sound);
+	else
 		result = settle_response_body(reader, method);
 	if (result != H1_OK)
 		return result;
-	message->keep_alive =
-		is_kept_alive(reader) && message->body != BODY_UNTIL_CLOSE;
+	message->keep_alive = is_kept_alive(reader) && is_sound &&
+			      message->body != BODY_UNTIL_CLOSE;
 	return H1_OK;
 }
 

@@ -58,6 +58,15 @@ make_uncacheable(struct forward_head *head)
 	forward_add(head, SLICE("Cache-Control"), SLICE("no-store"));
 }
 
+/* RFC 9110 8.6: none in 1xx and 204. Beside a coding it counts for nothing (RFC
+ * 9112 6.3), which only an answer without a body gets through with. */
+static bool
+may_have_length(const struct message *response)
+{
+	return response->status >= 200 && response->status != 204 &&
+	       !message_has(response, FIELD_TRANSFER_ENCODING);
+}
+
 static void
 forward_response_field(struct forward_head *head, unsigned index,
 	bool is_upgrade, bool *has_length)
@@ -83,8 +92,7 @@ forward_response_field(struct forward_head *head, unsigned index,
 			forward_drop(head, index);
 		break;
 	case FIELD_CONTENT_LENGTH:
-		/* RFC 9110 8.6: none in 1xx and 204. */
-		if (response->status < 200 || response->status == 204)
+		if (!may_have_length(response))
 			forward_drop(head, index);
 		else
 			forward_keep_one_length(head, index, has_length);
@@ -123,7 +131,7 @@ forward_response(const struct message *response,
 	for (i = 0; i < response->n_fields; i++)
 		forward_response_field(
 			head, i, options->is_upgrade, &has_length);
-	if (response->status >= 200 && response->status != 204 &&
+	if (may_have_length(response) &&
 		!forward_restore_length(head, text, has_length))
 		return false;
 	if (options->is_upgrade)

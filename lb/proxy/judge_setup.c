@@ -6,6 +6,14 @@
 
 #include "base/memory.h"
 
+/* RFC 9110 15: what is beyond the classes is as good as a 500. */
+static bool
+is_named(const struct config_statuses *ranges, size_t n, unsigned status)
+{
+	return config_statuses_have(ranges, n, status) ||
+	       (status >= 600 && config_statuses_have(ranges, n, 500));
+}
+
 static void
 copy_statuses(_Atomic uint64_t *out, const struct config_statuses *ranges,
 	size_t n, unsigned also_class)
@@ -13,8 +21,7 @@ copy_statuses(_Atomic uint64_t *out, const struct config_statuses *ranges,
 	uint64_t words[REGISTRY_STATUS_WORDS] = {0};
 
 	for (unsigned status = 100; status < 1000; status++)
-		if (config_statuses_have(ranges, n, status) ||
-			status / 100 == also_class)
+		if (is_named(ranges, n, status) || status / 100 == also_class)
 			words[status / 64] |= UINT64_C(1) << status % 64;
 	for (unsigned i = 0; i < REGISTRY_STATUS_WORDS; i++)
 		atomic_store_explicit(&out[i], words[i], memory_order_relaxed);

@@ -53,7 +53,7 @@ count(const struct exchange *exchange)
 		count_unmetered(exchange);
 		return;
 	}
-	meter_add(&meter->responses[exchange->status / 100], 1);
+	meter_add(&meter->responses[meter_class(exchange->status)], 1);
 	if (exchange->error != METER_ERROR_NONE)
 		meter_add(&meter->errors[exchange->error], 1);
 	/* The client was spared it, but its version did fail. */

@@ -26,7 +26,9 @@ shield_is_failure(enum http_method method, unsigned status)
 		/* Anything but a read may have been done by half. */
 		return method == HTTP_GET || method == HTTP_HEAD;
 	default:
-		return false;
+		/* RFC 9110 15: as good as a 500. */
+		return status >= 600 &&
+		       (method == HTTP_GET || method == HTTP_HEAD);
 	}
 }
 

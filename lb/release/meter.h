@@ -78,6 +78,14 @@ struct meter_counts {
 	struct histogram_counts total;
 };
 
+/* Which of a meter's responses a status is; 0 stands for none. RFC 9110 15: what
+ * is beyond the classes is as good as a 5xx. */
+static inline unsigned
+meter_class(unsigned status)
+{
+	return status < 600 ? status / 100 : 5;
+}
+
 /* By the meter's one writer only. */
 static inline void
 meter_add(_Atomic uint64_t *counter, uint64_t n)

@@ -78,6 +78,8 @@ test_status_line_is_perchs_own(void **state)
 		"HTTP/1.1 404 Was Not There\r\n\r\n");
 	assert_string_equal(
 		forwarded("HTTP/1.1 599 \r\n\r\n"), "HTTP/1.1 599 \r\n\r\n");
+	assert_string_equal(forwarded("HTTP/1.1 999 Gone home\r\n\r\n"),
+		"HTTP/1.1 999 Gone home\r\n\r\n");
 	assert_string_equal(
 		forwarded("HTTP/1.1 204\r\n\r\n"), "HTTP/1.1 204 \r\n\r\n");
 }
@@ -159,6 +161,28 @@ test_content_length_of_what_has_no_body(void **state)
 	assert_string_equal(forwarded("HTTP/1.1 103 Early Hints\r\n"
 				      "Content-Length: 0\r\nLink: x\r\n\r\n"),
 		"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
+}
+
+/* RFC 9112 6.1: no coding in a 204; and where there is one, a length beside it
+ * says nothing. */
+static void
+test_coding_of_what_has_no_body(void **state)
+{
+	static const char fields[] = "Content-Length: 5\r\n"
+				     "A: 1\r\n"
+				     "Transfer-Encoding: chunked\r\n\r\n";
+	char text[128];
+
+	snprintf(text, sizeof(text), "HTTP/1.1 204 No Content\r\n%s", fields);
+	assert_string_equal(
+		forwarded(text), "HTTP/1.1 204 No Content\r\nA: 1\r\n\r\n");
+	snprintf(text, sizeof(text), "HTTP/1.1 304 x\r\n%s", fields);
+	assert_string_equal(forwarded(text), "HTTP/1.1 304 x\r\nA: 1\r\n\r\n");
+	snprintf(text, sizeof(text), OK "%s", fields);
+	assert_string_equal(forwarded_to(HTTP_HEAD, text), OK "A: 1\r\n\r\n");
+	assert_string_equal(forwarded("HTTP/1.1 103 Early Hints\r\n"
+				      "Transfer-Encoding: chunked\r\n\r\n"),
+		"HTTP/1.1 103 Early Hints\r\n\r\n");
 }
 
 static void
@@ -397,6 +421,7 @@ main(void)
 		TEST(test_connection_says_what_it_is_told),
 		TEST(test_content_length_is_folded_to_one),
 		TEST(test_content_length_of_what_has_no_body),
+		TEST(test_coding_of_what_has_no_body),
 		TEST(test_upgrade_is_passed_on_where_it_is_honoured),
 		TEST(test_cookie_is_added_to_those_that_are_there),
 		TEST(test_cache_control_is_made_private),

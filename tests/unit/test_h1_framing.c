@@ -265,7 +265,7 @@ test_response_is_taken_apart(void **state)
 static void
 test_malformed_status_lines_are_refused(void **state)
 {
-	static const char *const lines[] = {"HTTP/1.1 099 x", "HTTP/1.1 600 x",
+	static const char *const lines[] = {"HTTP/1.1 099 x", "HTTP/1.1 000 x",
 		"HTTP/1.1 20 x", "HTTP/1.1 2000 x", "HTTP/1.1 2x0 x",
 		"HTTP/1.1  200 x", "HTTP/1.1\t200 x", "HTTP/1.1 200\tx",
 		"HTTP/1.1 200x", "HTTP/1.1 -20 x", "HTTP/1.1 ", "HTTP/1.1",
@@ -281,6 +281,24 @@ test_malformed_status_lines_are_refused(void **state)
 			fail_msg("taken: \"%s\"", lines[i]);
 	}
 	assert_int_equal(response("HTTP/2.0 200 OK\r\n\r\n"), H1_BAD_VERSION);
+}
+
+/* RFC 9110 15: not valid, but in use. */
+static void
+test_statuses_beyond_the_classes_are_taken(void **state)
+{
+	static const unsigned statuses[] = {199, 200, 599, 600, 799, 999};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+		char text[128];
+
+		snprintf(text, sizeof(text),
+			"HTTP/1.1 %u x\r\nContent-Length: 0\r\n\r\n",
+			statuses[i]);
+		assert_int_equal(response(text), H1_OK);
+		assert_int_equal(message.status, statuses[i]);
+	}
 }
 
 static void
@@ -345,17 +363,6 @@ test_contradicting_response_framing_is_refused(void **state)
 	assert_int_equal(response("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n"
 				  "Transfer-Encoding: chunked\r\n\r\n"),
 		H1_BAD);
-	assert_int_equal(
-		response_to(HTTP_HEAD, "HTTP/1.1 200 OK\r\n"
-				       "Content-Length: 5\r\n"
-				       "Transfer-Encoding: chunked\r\n\r\n"),
-		H1_BAD);
-	assert_int_equal(response("HTTP/1.1 204 x\r\n"
-				  "Transfer-Encoding: chunked\r\n\r\n"),
-		H1_BAD);
-	assert_int_equal(response("HTTP/1.1 100 x\r\n"
-				  "Transfer-Encoding: chunked\r\n\r\n"),
-		H1_BAD);
 	assert_int_equal(response("HTTP/1.1 103 x\r\n"
 				  "Content-Length: 5\r\n\r\n"),
 		H1_BAD);
@@ -370,6 +377,71 @@ test_contradicting_response_framing_is_refused(void **state)
 		H1_NOT_IMPLEMENTED);
 	assert_int_equal(response("HTTP/1.1 200 OK\r\n"
 				  "Content-Length : 5\r\n\r\n"),
+		H1_BAD);
+}
+
+/* RFC 9112 6.3: they end with the head, whatever it says; but what says so
+ * wrongly may send something behind it. */
+static void
+test_framing_where_no_body_follows(void **state)
+{
+	static const struct {
+		enum http_method method;
+		const char *status;
+		const char *fields;
+		bool is_kept_alive;
+	} cases[] = {
+		{HTTP_GET, "204", "", true},
+		{HTTP_GET, "204", "Content-Length: 0\r\n", true},
+		{HTTP_GET, "204", "Content-Length: 3\r\n", false},
+		{HTTP_GET, "204", "Transfer-Encoding: chunked\r\n", false},
+		{HTTP_GET, "204", "Transfer-Encoding: gzip\r\n", false},
+		{HTTP_HEAD, "204", "Transfer-Encoding: chunked\r\n", false},
+		{HTTP_GET, "304", "Content-Length: 3\r\n", true},
+		{HTTP_GET, "304", "Transfer-Encoding: chunked\r\n", true},
+		{HTTP_GET, "304",
+			"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n",
+			false},
+		{HTTP_HEAD, "200", "Content-Length: 3\r\n", true},
+		{HTTP_HEAD, "200", "Transfer-Encoding: chunked\r\n", true},
+		{HTTP_HEAD, "200", "Transfer-Encoding: x,,\r\n", false},
+		{HTTP_HEAD, "200", "Transfer-Encoding: gzip, chunked\r\n",
+			false},
+		{HTTP_HEAD, "200",
+			"Transfer-Encoding: chunked\r\nContent-Length: 3\r\n",
+			false},
+		{HTTP_GET, "100", "Transfer-Encoding: chunked\r\n", false},
+		{HTTP_GET, "101", "Transfer-Encoding: chunked\r\n", false},
+		{HTTP_GET, "101", "Content-Length: 3\r\n", false},
+		{HTTP_GET, "103", "Content-Length: 0\r\n", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[128];
+
+		snprintf(text, sizeof(text), "HTTP/1.1 %s x\r\n%s\r\n",
+			cases[i].status, cases[i].fields);
+		if (response_to(cases[i].method, text) != H1_OK)
+			fail_msg("refused: \"%s\"", text);
+		assert_int_equal(message.body, BODY_NONE);
+		if (message.keep_alive != cases[i].is_kept_alive)
+			fail_msg("keep_alive is %d: \"%s\"", message.keep_alive,
+				text);
+	}
+	assert_int_equal(
+		response_to(HTTP_HEAD, "HTTP/1.0 200 OK\r\n"
+				       "Connection: keep-alive\r\n"
+				       "Transfer-Encoding: chunked\r\n\r\n"),
+		H1_OK);
+	assert_false(message.keep_alive);
+	/* What has no sense in any answer has none in these. */
+	assert_int_equal(
+		response("HTTP/1.1 204 x\r\nContent-Length: x\r\n\r\n"),
+		H1_BAD);
+	assert_int_equal(
+		response_to(HTTP_HEAD, "HTTP/1.1 200 x\r\nContent-Length: 1\r\n"
+				       "Content-Length: 2\r\n\r\n"),
 		H1_BAD);
 }
 
@@ -393,9 +465,11 @@ main(void)
 		T(test_cookies_are_found_in_any_cookie_field),
 		T(test_response_is_taken_apart),
 		T(test_malformed_status_lines_are_refused),
+		T(test_statuses_beyond_the_classes_are_taken),
 		T(test_response_body_goes_by_method_and_status),
 		T(test_response_without_framing_lasts_until_close),
 		T(test_contradicting_response_framing_is_refused),
+		T(test_framing_where_no_body_follows),
 #undef T
 	};
 

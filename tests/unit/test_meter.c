@@ -86,6 +86,17 @@ test_in_flight_of_several_workers_cancels_out(void **state)
 }
 
 static void
+test_class_of_a_status(void **state)
+{
+	(void)state;
+	assert_int_equal(meter_class(0), 0);
+	assert_int_equal(meter_class(101), 1);
+	assert_int_equal(meter_class(599), 5);
+	assert_int_equal(meter_class(600), 5);
+	assert_int_equal(meter_class(999), 5);
+}
+
+static void
 test_failure_counts_once(void **state)
 {
 	struct meter_counts counts = {0};
@@ -136,6 +147,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sum_adds_every_counter),
 		cmocka_unit_test(test_in_flight_of_several_workers_cancels_out),
+		cmocka_unit_test(test_class_of_a_status),
 		cmocka_unit_test(test_failure_counts_once),
 		cmocka_unit_test(
 			test_failure_that_the_client_was_spared_is_one),

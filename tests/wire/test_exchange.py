@@ -404,7 +404,8 @@ def test_response_of_an_http_10_backend(client, backend):
 
 @pytest.mark.parametrize("line", [
     b"HTTP/1.1 200 \r\n", b"HTTP/1.1 200 Very Well\r\n",
-    b"HTTP/1.1 299 Odd\r\n", b"HTTP/1.1 599 Odder\r\n"])
+    b"HTTP/1.1 299 Odd\r\n", b"HTTP/1.1 599 Odder\r\n",
+    b"HTTP/1.1 600 Oddest\r\n", b"HTTP/1.1 999 \r\n"])
 def test_status_line_is_passed_on(client, backend, line):
     def answer(c):
         c.read_request()
@@ -412,6 +413,27 @@ def test_status_line_is_passed_on(client, backend, line):
     backend.play(answer)
     got = client.request()
     assert got.raw_head.startswith(line)
+
+
+@pytest.mark.parametrize("line, sent", [
+    (b"HTTP/1.1 200\r\n", b"HTTP/1.1 200 \r\n"),
+    (b"HTTP/1.1 600\r\n", b"HTTP/1.1 600 \r\n")])
+def test_status_line_without_a_reason(client, backend, line, sent):
+    def answer(c):
+        c.read_request()
+        c.send(line + b"Content-Length: 0\r\n\r\n")
+    backend.play(answer)
+    assert client.request().raw_head.startswith(sent)
+
+
+def test_status_beyond_the_classes_counts_as_5xx(start, backends):
+    backend = backends("one")
+    perch = start({"web": backend})
+    with RawClient(perch.port) as client:
+        for status in ("600 A", "999 B"):
+            backend.play(respond(status=status))
+            assert client.request().status == int(status[:3])
+    perch.admin.wait_metric("perch_responses_total", 2, **{"class": "5xx"})
 
 
 def test_fields_keep_their_order_and_case(client, backend):
@@ -495,6 +517,73 @@ def test_unasked_bytes_of_a_backend_poison_nothing(client, backend):
     backend.play(chatty, respond(b"honest"))
     assert client.request().body == b"ok"
     assert client.request().body == b"honest"
+
+
+@pytest.mark.parametrize("behind", [b"", b"0\r\n\r\n"],
+                         ids=["nothing", "a_last_chunk"])
+@pytest.mark.parametrize("fields", [
+    b"Transfer-Encoding: chunked\r\n",
+    b"Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
+    b"Content-Length: 5\r\n"], ids=["coding", "both", "length"])
+def test_204_with_framing(client, backend, fields, behind):
+    """It has no body whatever it says (RFC 9112 6.3); but what its backend
+    will send is anybody's guess."""
+    def answer(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 204 No Content\r\nX-A: 1\r\n" + fields + b"\r\n"
+               + behind)
+        c.wait_closed()
+    backend.play(answer, respond(b"next"))
+    got = client.request("PUT", body=b"x")
+    assert (got.status, got.get("X-A")) == (204, "1")
+    assert not got.has("Transfer-Encoding")
+    assert not got.has("Content-Length")
+    first = backend.requests[0].connection
+    wait_for("that connection to be closed", first.ended.is_set)
+    assert client.request().body == b"next"
+
+
+@pytest.mark.parametrize("method, status", [
+    ("HEAD", b"200 OK"), ("GET", b"304 Not Modified")])
+def test_framing_that_contradicts_itself_where_no_body_follows(
+        client, backend, method, status):
+    def answer(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 " + status + b"\r\nContent-Length: 5\r\n"
+               b"Transfer-Encoding: chunked\r\n\r\n")
+        c.wait_closed()
+    backend.play(answer, respond(b"next"))
+    got = client.request(method)
+    assert got.status == int(status[:3])
+    assert not got.has("Transfer-Encoding")
+    assert not got.has("Content-Length")
+    first = backend.requests[0].connection
+    wait_for("that connection to be closed", first.ended.is_set)
+    assert client.request().body == b"next"
+
+
+def test_interim_with_a_coding(client, backend):
+    def answer(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n"
+               b"Transfer-Encoding: chunked\r\n\r\n")
+        c.send_response(b"final")
+    backend.play(answer)
+    client.send_request()
+    hints = client.reader.read_response_head()
+    assert (hints.status, hints.get("Link")) == (103, "</a>")
+    assert not hints.has("Transfer-Encoding")
+    assert client.read_response().body == b"final"
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_205_with_a_body(client, backend, chunked):
+    """None belongs there (RFC 9110 15.3.6), but where it ends is said."""
+    backend.play(respond(b"reset", "205 Reset Content", chunked=chunked),
+                 respond(b"next"))
+    got = client.request("POST", body=b"x")
+    assert (got.status, got.body) == (205, b"reset")
+    assert client.request().body == b"next"
 
 
 # -- trailers ---------------------------------------------------------------

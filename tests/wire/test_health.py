@@ -208,6 +208,15 @@ def test_statuses(start, backends, statuses, code, state):
     wait_health(perch, a, state)
 
 
+@pytest.mark.parametrize("behind", [b"", b"0\r\n\r\n"])
+def test_204_in_chunks_is_well(start, backends, behind):
+    a = backends("a")
+    a.play(when_asked(send(b"HTTP/1.1 204 No Content\r\n"
+                           b"Transfer-Encoding: chunked\r\n\r\n" + behind)))
+    perch = start({"web": service(a)})
+    wait_health(perch, a, "up")
+
+
 def send(data):
     def script(connection):
         connection.read_request()

@@ -61,6 +61,7 @@ def _failed_at_once(c):
 
 _missing = respond(b"none", "404 Not Found")
 _broken = respond(b"v2 fails", "500 Internal Server Error")
+_beyond = respond(b"v2 fails", "600 No Class")
 
 
 class Site:
@@ -106,10 +107,12 @@ BY_ABSENCE = {"errors": 0, "not_found": 1}
     (NAVIGATE, _missing, NOBODY),
     (SCRIPT, _missing, BY_ABSENCE),
     (NAVIGATE, _broken, BY_ERROR),
+    (NAVIGATE, _beyond, BY_ERROR),
     (FETCH, _reset, BY_ERROR),
     (FETCH, _truncate, BY_ERROR),
     (FETCH, _hang, BY_ERROR),
-], ids=["good", "no_page", "no_script", "500", "reset", "truncated", "hang"])
+], ids=["good", "no_page", "no_script", "500", "600", "reset", "truncated",
+        "hang"])
 @pytest.mark.parametrize("budget", [20, 0])
 def test_outcome(start, backends, fields, script, hurt, budget):
     """With shield and rescue it is the same, whatever the client sees: here
