@@ -1,5 +1,6 @@
 #include "config/check.h"
 
+#include <ctype.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -276,6 +277,63 @@ check_balance(const struct reader *reader, struct config_service *service)
 		REPORT_QUOTE_LEN, service->name);
 }
 
+/* What a code of a canonical path stands for: see proxy/route_path.h. */
+static bool
+is_canonical_code(const char *code)
+{
+	unsigned byte;
+
+	if (!isxdigit((unsigned char)code[1]) ||
+		!isxdigit((unsigned char)code[2]) ||
+		sscanf(code + 1, "%2x", &byte) != 1)
+		return false;
+	return byte >= ' ' && byte != 0x7f &&
+	       strchr("./\\;", (int)byte) == NULL;
+}
+
+/* Can a canonical path begin so? Its codes may still be decoded. */
+static bool
+is_canonical_prefix(const char *path)
+{
+	const char *p = path;
+
+	for (; *p != '\0'; p++) {
+		if (*p == ';' || *p == '\\')
+			return false;
+		if (*p == '%' && !is_canonical_code(p))
+			return false;
+		if (*p != '/')
+			continue;
+		if (p[1] == '/')
+			return false;
+		if (p[1] == '.' && (p[2] == '/' || p[2] == '\0'))
+			return false;
+		if (p[1] == '.' && p[2] == '.' && (p[3] == '/' || p[3] == '\0'))
+			return false;
+	}
+	return true;
+}
+
+static void
+check_prefixes(const struct reader *reader, struct config_service *service)
+{
+	struct report_place fallback = place_of(reader, &service->name);
+	size_t i;
+
+	if (reader->config->paths != CONFIG_PATHS_CANONICAL)
+		return;
+	for (i = 0; i < service->match.n_paths; i++) {
+		char **path = &service->match.paths[i];
+
+		if (*path != NULL && !is_canonical_prefix(*path))
+			report_error(reader->report,
+				place_or(reader, path, fallback),
+				"services.%.*s.match.paths: no canonical path "
+				"begins with %s (see paths)",
+				REPORT_QUOTE_LEN, service->name, *path);
+	}
+}
+
 /* One host and path; seen holds the service that has it. */
 static void
 check_route(const struct reader *reader, struct table *seen,
@@ -360,6 +418,7 @@ check_config(const struct reader *reader)
 		check_stable(reader, service);
 		check_sticky(reader, service);
 		check_balance(reader, service);
+		check_prefixes(reader, service);
 	}
 	check_routes(reader);
 	check_release(reader);

@@ -261,11 +261,15 @@ struct config_admin {
 	size_t n_bind; /* 0 where `bind: []`: no admin server */
 };
 
+/* How a request's path is compared with match.paths. */
+enum config_paths { CONFIG_PATHS_CANONICAL, CONFIG_PATHS_AS_IS };
+
 struct config {
 	unsigned workers; /* 0: auto, one per core; at most 256 */
 	char *user;       /* NULL: stay */
 	struct cidr *trusted_proxies; /* default 127.0.0.0/8 and ::1 */
 	size_t n_trusted_proxies;
+	enum config_paths paths; /* canonical (default); as_is: as it came */
 	struct config_timeouts timeouts;
 	struct config_limits limits;
 	struct config_log log;

@@ -52,6 +52,17 @@ const struct schema_key schema_keys[] = {
 		HELP("Who may name a version in sticky.header, and whose "
 		     "X-Forwarded-For is believed: addresses or blocks."),
 		EXAMPLE("[10.0.0.0/8, \"::1\"]")},
+	{ONE("paths", CHOICE, config, paths), DEFAULT("canonical"),
+		CHOICES("canonical", "as_is"),
+		HELP("How a request's path is compared with match.paths. "
+		     "canonical: percent codes decoded once, encoded slashes "
+		     "and backslashes as slashes, slashes folded, dot "
+		     "segments walked, without \";\" and what follows it in "
+		     "a segment; 400 where a server could read the path as "
+		     "another service's, and for malformed codes and encoded "
+		     "control bytes. as_is: byte for byte, for services that "
+		     "guard nothing from each other. Case counts either way, "
+		     "and a path is passed on as it came.")},
 
 	{GROUP("timeouts", config, timeouts),
 		HELP("How long perch waits, and for what.")},

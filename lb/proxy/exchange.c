@@ -353,17 +353,24 @@ static bool
 find_service(struct exchange *exchange)
 {
 	struct shard *shard = exchange->shard;
+	const struct snapshot *snapshot = exchange->view->snapshot;
 	const struct message *request = &exchange->request;
+	struct slice host = message_slice(request, request->host);
 	struct slice target = message_slice(request, request->path);
-	struct slice path;
+	const char *why = NULL;
 
 	assert(target.len <= shard->text_size);
-	if (!route_path_normalize(target, shard->text, &path)) {
-		exchange_reject(exchange, 400, "malformed path");
+	if (snapshot->config->paths == CONFIG_PATHS_AS_IS)
+		exchange->service = route_find(
+			&snapshot->routes, host, route_path_cut(target));
+	else
+		why = route_resolve(&snapshot->routes, host, target,
+			shard->text, &exchange->service);
+	if (why != NULL) {
+		exchange->service = NULL;
+		exchange_reject(exchange, 400, why);
 		return false;
 	}
-	exchange->service = route_find(&exchange->view->snapshot->routes,
-		message_slice(request, request->host), path);
 	if (exchange->service == NULL) {
 		exchange_reject(
 			exchange, 404, "no service for this host and path");

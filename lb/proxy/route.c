@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "proxy/route_path.h"
 
 #define HOST_MAX 256
 
@@ -181,4 +182,54 @@ route_find(
 				table_find(&table->wildcard, suffix), path);
 	}
 	return service != NULL ? service : find_path(table->any, path);
+}
+
+/*
+ * Does every other reading of the path lead there too? Folding slashes alone
+ * needn't be left out: without it a path matches the same prefix or a shorter
+ * one, and shorter prefixes have less to hide. What dots walk over depends on
+ * it.
+ */
+static const char *
+compare_readings(const struct route_table *table, struct slice host,
+	struct slice path, unsigned doubts, char *buf,
+	const struct snapshot_service *service)
+{
+	const unsigned both = ROUTE_PATH_DOTS | ROUTE_PATH_SLASHES;
+	struct slice read;
+	unsigned unused;
+
+	if ((doubts & ROUTE_PATH_DOTS) == 0)
+		doubts &= ~ROUTE_PATH_SLASHES;
+	for (unsigned left = doubts; left > 0; left = (left - 1) & doubts) {
+		const char *why;
+
+		if ((left & both) == both)
+			continue;
+		why = route_path_read(path, ROUTE_PATH_CANONICAL & ~left, buf,
+			&read, &unused);
+		if (why != NULL)
+			return why;
+		if (route_find(table, host, read) != service)
+			return "path that may be read as another service's";
+	}
+	return NULL;
+}
+
+const char *
+route_resolve(const struct route_table *table, struct slice host,
+	struct slice target, char *buf, const struct snapshot_service **service)
+{
+	struct slice path = route_path_cut(target), read;
+	unsigned doubts;
+	const char *why = route_path_read(
+		path, ROUTE_PATH_CANONICAL, buf, &read, &doubts);
+
+	*service = NULL;
+	if (why != NULL)
+		return why;
+	*service = route_find(table, host, read);
+	if (doubts == 0)
+		return NULL;
+	return compare_readings(table, host, path, doubts, buf, *service);
 }

@@ -42,10 +42,21 @@ void route_add(struct route_table *table, struct slice host,
 	struct slice prefix, const struct snapshot_service *service);
 
 /*
- * host as a request names it (any case, port allowed); path without query,
- * normalised. NULL if nothing matches.
+ * host as a request names it (any case, port allowed); path without query, as
+ * it is to be compared. NULL if nothing matches.
  */
 const struct snapshot_service *route_find(const struct route_table *table,
 	struct slice host, struct slice path);
+
+/*
+ * The service of a target by its canonical path; *service is NULL if there is
+ * none. Not NULL: why the target must be refused; either it has no canonical
+ * path, or some server would read it as another service's. buf has room for
+ * target.len bytes.
+ */
+const char *route_resolve(const struct route_table *table, struct slice host,
+	struct slice target, char *buf,
+	const struct snapshot_service **service)
+	__attribute__((warn_unused_result));
 
 #endif

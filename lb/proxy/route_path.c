@@ -1,87 +1,181 @@
 #include "proxy/route_path.h"
 
-/* RFC 3986 2.3. */
-static bool
-is_unreserved(unsigned char c)
+#include "http/chars.h"
+
+struct slice
+route_path_cut(struct slice target)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-	       c == '~';
+	const char *query =
+		target.len > 0 ? memchr(target.ptr, '?', target.len) : NULL;
+
+	if (query != NULL)
+		target.len = (size_t)(query - target.ptr);
+	return target;
 }
 
-/* -1 if it is none. */
-static int
-hex_digit(char c)
+/* --- is there anything to read? --------------------------------------------- */
+
+static bool
+is_doubtful(char before, char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
+	return c == '%' || c == ';' || c == '\\' ||
+	       (before == '/' && (c == '/' || c == '.'));
 }
 
-/* Could anything be to do? True for "/.well-known" too, which is rare. */
+/* The same for eight bytes. More bytes than there are may be flagged above one
+ * that is (see chars.h), which does no harm. */
 static bool
-needs_work(struct slice path)
+are_doubtful(char before, uint64_t word)
 {
+	uint64_t slashes = chars_word_equal(word, '/');
+	uint64_t behind = slashes << 8 | (before == '/' ? 0x80 : 0);
+
+	return (chars_word_equal(word, '%') | chars_word_equal(word, ';') |
+		       chars_word_equal(word, '\\') |
+		       (behind & (slashes | chars_word_equal(word, '.')))) != 0;
+}
+
+/* False for "/.well-known" too, which is rare. */
+bool
+route_path_is_plain(struct slice path)
+{
+	const char *p = path.ptr;
 	char before = '\0';
+	size_t left = path.len;
 
-	for (size_t i = 0; i < path.len; i++) {
-		char c = path.ptr[i];
-
-		if (c == '%')
-			return true;
-		if (before == '/' && (c == '/' || c == '.'))
-			return true;
-		before = c;
+	if (left == 0)
+		return false;
+	if (p[0] != '/')
+		return slice_equal(path, SLICE("*"));
+	for (; left >= 8; left -= 8, p += 8) {
+		if (are_doubtful(before, chars_word_load(p)))
+			return false;
+		before = p[7];
 	}
-	return false;
+	for (; left > 0; left--, p++) {
+		if (is_doubtful(before, *p))
+			return false;
+		before = *p;
+	}
+	return true;
 }
 
-/* Decodes the code at path[i] to out[*len]; false if it is malformed. */
+/* --- codes ------------------------------------------------------------------ */
+
+/* What is written, and whether a segment's parameters are passed over. */
+struct writer {
+	char *out;
+	size_t len;
+	unsigned reading;
+	unsigned doubts;
+	bool is_in_parameters;
+};
+
+static void
+put(struct writer *writer, char c)
+{
+	char before = writer->len > 0 ? writer->out[writer->len - 1] : '\0';
+
+	if (c == '/')
+		writer->is_in_parameters = false;
+	if (writer->is_in_parameters)
+		return;
+	if (before == '/' && c == '/')
+		writer->doubts |= ROUTE_PATH_SLASHES;
+	if (before == '/' && c == '.')
+		writer->doubts |= ROUTE_PATH_DOTS;
+	writer->out[writer->len++] = c;
+}
+
+/* ";", "\" or "/", as a code or, the first two, as it is. False if the reading
+ * has nothing to do with it. */
 static bool
-decode(struct slice path, size_t i, char *out, size_t *len)
+put_special(struct writer *writer, char c)
+{
+	enum route_path_reading doubt =
+		c == ';' ? ROUTE_PATH_PARAMETERS : ROUTE_PATH_SEPARATORS;
+
+	writer->doubts |= doubt;
+	if ((writer->reading & doubt) == 0)
+		return false;
+	if (c == ';')
+		writer->is_in_parameters = true;
+	else
+		put(writer, '/');
+	return true;
+}
+
+static void
+put_code(struct writer *writer, unsigned char c)
 {
 	static const char digits[] = "0123456789ABCDEF";
-	int high, low, c;
 
-	if (path.len - i < 3)
-		return false;
-	high = hex_digit(path.ptr[i + 1]);
-	low = hex_digit(path.ptr[i + 2]);
-	if (high < 0 || low < 0)
-		return false;
-	c = high << 4 | low;
-	if (c == 0)
-		return false;
-	if (is_unreserved((unsigned char)c)) {
-		out[(*len)++] = (char)c;
-		return true;
-	}
-	out[(*len)++] = '%';
-	out[(*len)++] = digits[high];
-	out[(*len)++] = digits[low];
-	return true;
+	put(writer, '%');
+	put(writer, digits[c >> 4]);
+	put(writer, digits[c & 15]);
 }
 
-/* Decodes all of path to out, which may not be longer. */
-static bool
-decode_all(struct slice path, char *out, size_t *len)
+/*
+ * The byte that a code stands for. Decoded, "%" would begin another code for
+ * whoever decodes once more, and "?" a query.
+ */
+static void
+put_decoded(struct writer *writer, unsigned char c)
 {
-	*len = 0;
-	for (size_t i = 0; i < path.len; i++) {
-		if (path.ptr[i] != '%') {
-			out[(*len)++] = path.ptr[i];
+	switch (c) {
+	case '/':
+	case '\\':
+	case ';':
+		if (!put_special(writer, (char)c))
+			put_code(writer, c);
+		break;
+	case '%':
+	case '?':
+		put_code(writer, c);
+		break;
+	default:
+		put(writer, (char)c);
+	}
+}
+
+static const char *
+take_code(struct writer *writer, const char *p, const char *end)
+{
+	unsigned char c;
+
+	/* Some servers take these as they stand, some guess, some refuse. */
+	if (end - p < 3 || !chars_is(p[1], CHARS_HEX) ||
+		!chars_is(p[2], CHARS_HEX))
+		return "malformed percent code in the path";
+	c = (unsigned char)(chars_hex_value(p[1]) << 4 | chars_hex_value(p[2]));
+	if (c < ' ' || c == 0x7f)
+		return "encoded control byte in the path";
+	put_decoded(writer, c);
+	return NULL;
+}
+
+static const char *
+decode(struct writer *writer, struct slice path)
+{
+	const char *p = path.ptr, *end = path.ptr + path.len;
+
+	while (p < end) {
+		if (*p == '%') {
+			const char *why = take_code(writer, p, end);
+
+			if (why != NULL)
+				return why;
+			p += 3;
 			continue;
 		}
-		if (!decode(path, i, out, len))
-			return false;
-		i += 2;
+		if ((*p != ';' && *p != '\\') || !put_special(writer, *p))
+			put(writer, *p);
+		p++;
 	}
-	return true;
+	return NULL;
 }
+
+/* --- segments ---------------------------------------------------------------- */
 
 /* Cuts the last segment off "/a/b/": "/a/". False at the root. */
 static bool
@@ -96,11 +190,12 @@ climb(const char *path, size_t *len)
 }
 
 /*
- * Folds slashes and removes dot segments in place. What is written ends in "/"
- * whenever a segment begins, and is never ahead of what is read.
+ * Folds slashes and walks dot segments in place, as the reading has it. What is
+ * written ends in "/" whenever a segment begins, and is never ahead of what is
+ * read. False if it climbs above the root.
  */
 static bool
-remove_dots(char *path, size_t *len)
+walk(char *path, size_t *len, unsigned reading)
 {
 	size_t read = 1, written = 1;
 
@@ -112,9 +207,11 @@ remove_dots(char *path, size_t *len)
 		struct slice s = {segment, segment_len};
 
 		read += segment_len + (slash != NULL);
-		if (segment_len == 0 || slice_equal(s, SLICE(".")))
+		if (segment_len == 0 && reading & ROUTE_PATH_SLASHES)
 			continue;
-		if (slice_equal(s, SLICE(".."))) {
+		if (reading & ROUTE_PATH_DOTS && slice_equal(s, SLICE(".")))
+			continue;
+		if (reading & ROUTE_PATH_DOTS && slice_equal(s, SLICE(".."))) {
 			if (!climb(path, &written))
 				return false;
 			continue;
@@ -128,28 +225,27 @@ remove_dots(char *path, size_t *len)
 	return true;
 }
 
-bool
-route_path_normalize(struct slice target, char *buf, struct slice *out)
+const char *
+route_path_read(struct slice path, unsigned reading, char *buf,
+	struct slice *out, unsigned *doubts)
 {
-	const char *query =
-		target.len > 0 ? memchr(target.ptr, '?', target.len) : NULL;
-	struct slice path = target;
+	struct writer writer = {.out = buf, .reading = reading};
+	const char *why;
 
-	if (query != NULL)
-		path.len = (size_t)(query - target.ptr);
-	if (path.len == 0) {
-		*out = SLICE("/");
-		return true;
-	}
 	*out = path;
-	if (slice_equal(path, SLICE("*")))
-		return true;
+	*doubts = 0;
+	if (path.len == 0)
+		*out = SLICE("/");
+	if (path.len == 0 || route_path_is_plain(path))
+		return NULL;
 	if (path.ptr[0] != '/')
-		return false;
-	if (!needs_work(path))
-		return true;
-	if (!decode_all(path, buf, &out->len))
-		return false;
-	out->ptr = buf;
-	return remove_dots(buf, &out->len);
+		return "path without a slash at its start";
+	why = decode(&writer, path);
+	if (why != NULL)
+		return why;
+	if (!walk(buf, &writer.len, reading))
+		return "path climbs above the root";
+	*out = (struct slice){buf, writer.len};
+	*doubts = writer.doubts;
+	return NULL;
 }

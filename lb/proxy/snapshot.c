@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 #include "proxy/maglev.h"
+#include "proxy/route_path.h"
 #include "proxy/sequence.h"
 
 static void
@@ -140,6 +141,24 @@ build_versions(struct snapshot_service *service,
 	}
 }
 
+/* A prefix as requests' paths are compared with it. The config's check leaves
+ * only codes to be decoded, and what can't be is never asked for. */
+static void
+add_routes(struct snapshot *snapshot, struct snapshot_service *service,
+	const char *host, const char *path)
+{
+	struct slice prefix = slice_from_string(path);
+	char *buf = memory_zalloc(prefix.len);
+	unsigned doubts;
+
+	if (snapshot->config->paths == CONFIG_PATHS_AS_IS ||
+		route_path_read(prefix, ROUTE_PATH_CANONICAL, buf, &prefix,
+			&doubts) == NULL)
+		route_add(&snapshot->routes, slice_from_string(host), prefix,
+			service);
+	free(buf);
+}
+
 static void
 build_service(struct snapshot *snapshot, struct snapshot_service *service,
 	const struct config_service *config, struct registry *registry)
@@ -156,10 +175,8 @@ build_service(struct snapshot *snapshot, struct snapshot_service *service,
 	build_versions(service, config, registry);
 	for (i = 0; i < config->match.n_hosts; i++)
 		for (j = 0; j < config->match.n_paths; j++)
-			route_add(&snapshot->routes,
-				slice_from_string(config->match.hosts[i]),
-				slice_from_string(config->match.paths[j]),
-				service);
+			add_routes(snapshot, service, config->match.hosts[i],
+				config->match.paths[j]);
 }
 
 /* How many services have each host: one alone keeps the plain cookie name. */

@@ -5,7 +5,7 @@ EXTRA_DIST += tests/fuzz/corpus tests/fuzz/replay.sh tests/fuzz/make_seeds.py
 check_PROGRAMS += tests/fuzz/replay_head tests/fuzz/replay_chunked \
 	tests/fuzz/replay_cookie tests/fuzz/replay_config \
 	tests/fuzz/replay_forward tests/fuzz/replay_forward_response \
-	tests/fuzz/replay_journal
+	tests/fuzz/replay_journal tests/fuzz/replay_path
 TESTS += tests/fuzz/replay.sh
 
 replay_sources = tests/fuzz/replay_main.c tests/fuzz/fuzz.h
@@ -19,6 +19,8 @@ tests_fuzz_replay_config_SOURCES = tests/fuzz/fuzz_config.c $(replay_sources)
 tests_fuzz_replay_config_LDADD = $(PERCH_LIBS)
 tests_fuzz_replay_journal_SOURCES = tests/fuzz/fuzz_journal.c $(replay_sources)
 tests_fuzz_replay_journal_LDADD = $(PERCH_LIBS)
+tests_fuzz_replay_path_SOURCES = tests/fuzz/fuzz_path.c $(replay_sources)
+tests_fuzz_replay_path_LDADD = $(PERCH_LIBS)
 relay_sources = tests/fuzz/relay.c tests/fuzz/relay.h
 tests_fuzz_replay_forward_SOURCES = tests/fuzz/fuzz_forward.c \
 	$(relay_sources) $(replay_sources)
@@ -52,6 +54,11 @@ noinst_PROGRAMS += tests/fuzz/fuzz_journal
 tests_fuzz_fuzz_journal_SOURCES = tests/fuzz/fuzz_journal.c tests/fuzz/fuzz.h
 tests_fuzz_fuzz_journal_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
 tests_fuzz_fuzz_journal_LDADD = $(PERCH_LIBS)
+
+noinst_PROGRAMS += tests/fuzz/fuzz_path
+tests_fuzz_fuzz_path_SOURCES = tests/fuzz/fuzz_path.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_path_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_path_LDADD = $(PERCH_LIBS)
 
 noinst_PROGRAMS += tests/fuzz/fuzz_forward
 tests_fuzz_fuzz_forward_SOURCES = tests/fuzz/fuzz_forward.c \

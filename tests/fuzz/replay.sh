@@ -3,6 +3,6 @@
 set -eu
 
 for target in head chunked cookie config forward forward_response \
-	journal; do
+	journal path; do
 	"./tests/fuzz/replay_$target" "${srcdir:-.}/tests/fuzz/corpus/$target"
 done

@@ -228,6 +228,37 @@ test_things_given_twice_are_refused(void **state)
 }
 
 static void
+test_prefixes_must_be_canonical(void **state)
+{
+	static const char *const bad[] = {"/a;b", "/a\\b", "//a", "/a//b",
+		"/./a", "/a/..", "/a/../b", "/.", "/a%2fb", "/a%5Cb", "/a%3bb",
+		"/%2e%2e", "/a%00", "/a%7f", "/a%", "/a%4", "/a%zz"};
+	static const char *const good[] = {"/.well-known", "/a.b/..c/d..",
+		"/caf%C3%A9", "/a%20b", "/a%25b", "/a/"};
+	char text[512], error[128];
+
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), SERVICE("match: {paths: '%s'}"),
+			bad[i]);
+		snprintf(error, sizeof(error),
+			"services.web.match.paths: no canonical path begins "
+			"with %s (see paths)",
+			bad[i]);
+		assert_null(parse(text));
+		assert_non_null(strstr(report.errors[0], error));
+		snprintf(text, sizeof(text),
+			"paths: as_is\n" SERVICE("match: {paths: '%s'}"),
+			bad[i]);
+		config_free(parse_good(text));
+	}
+	for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		snprintf(text, sizeof(text), SERVICE("match: {paths: '%s'}"),
+			good[i]);
+		config_free(parse_good(text));
+	}
+}
+
+static void
 test_webhooks_must_make_sense(void **state)
 {
 	assert_error("notify: [{format: json}]\n" REST,
@@ -326,7 +357,7 @@ test_syntax_errors_have_a_place(void **state)
 				 "UTF-8 octet"},
 		{"a: 1\nb: &x 2\nb: *x\n" REST,
 			"t.yaml:1:1: unknown key \"a\"; known here: workers, "
-			"user, trusted_proxies, timeouts, limits, log, "
+			"user, trusted_proxies, paths, timeouts, limits, log, "
 			"listeners, services, plans, notify, admin, state_dir"},
 		{"a: 1\n---\nb: 1\n",
 			"t.yaml:2:1: a second document (\"---\") in one file"},
@@ -480,6 +511,7 @@ main(void)
 		TEST(test_values_that_no_cookie_or_header_takes),
 		TEST(test_names_are_limited_in_length_and_letters),
 		TEST(test_things_given_twice_are_refused),
+		TEST(test_prefixes_must_be_canonical),
 		TEST(test_webhooks_must_make_sense),
 		TEST(test_all_errors_come_at_once_in_order),
 		TEST(test_bad_variables_are_errors_with_a_place),

@@ -413,6 +413,81 @@ test_finds_what_a_simple_scan_finds(void **state)
 	}
 }
 
+/* By the canonical path; "refused" where another reading goes elsewhere. */
+static const char *
+resolve(const char *target)
+{
+	size_t len = strlen(target);
+	char *copy = exact_copy(target, len), *buf = malloc(len + (len == 0));
+	const struct snapshot_service *found;
+	const char *why = route_resolve(
+		&table, SLICE("h"), (struct slice){copy, len}, buf, &found);
+
+	free(copy);
+	free(buf);
+	return why != NULL ? "refused" : found != NULL ? found->name : "none";
+}
+
+static void
+test_no_spelling_walks_around_a_prefix(void **state)
+{
+	static const char *const spellings[] = {"/%2fadmin/x", "/x/..%2fadmin",
+		"/x/..%2Fadmin/x", "/admin%2fx", "/admin%2Fx",
+		"/%2e%2e%2fadmin", "/%2e%2e/admin", "/admin;x", "/admin;x/y",
+		"/admin%3bx", "/x/..%5cadmin", "/x/..%5Cadmin/x",
+		"/x\\..\\admin", "/\\admin", "/x/../admin", "/./admin",
+		"/x/..;/admin", "/x/.%2e/admin/y", "/admin\\x", "/admin%5cx",
+		"/;/admin", "/%61dmin;x", "/admin/../x", "/admin/..%2fx",
+		"/admin/..;/x", "/admin/%2e%2e/x", "/admin%00", "/admin%0d",
+		"/admin%", "/x/../admin/..%2fy", "/y/../admin//../x"};
+
+	add("*", "/", "root");
+	add("*", "/admin", "admin");
+	for (unsigned i = 0; i < sizeof(spellings) / sizeof(spellings[0]); i++)
+		if (strcmp(resolve(spellings[i]), "root") == 0)
+			fail_msg("%s", spellings[i]);
+	assert_string_equal(resolve("/x/..%2fadmin/x"), "refused");
+	assert_string_equal(resolve("/x/../admin"), "refused");
+	assert_string_equal(resolve("/admin/../x"), "refused");
+}
+
+static void
+test_spellings_that_nobody_doubts_are_routed(void **state)
+{
+	add("*", "/", "root");
+	add("*", "/admin", "admin");
+	assert_string_equal(resolve("/%61dmin/x?y=/../z"), "admin");
+	assert_string_equal(resolve("/%61%64min"), "admin");
+	assert_string_equal(resolve("//admin"), "admin");
+	assert_string_equal(resolve("/admin//x"), "admin");
+	assert_string_equal(resolve("/admin/x;v=1"), "admin");
+	assert_string_equal(resolve("/admin/;v"), "admin");
+	assert_string_equal(resolve("/admin/x%2fy"), "admin");
+	assert_string_equal(resolve("/admin/x/../y"), "admin");
+	assert_string_equal(resolve("/x%2fadmin"), "root");
+	assert_string_equal(resolve("/x%252fadmin"), "root");
+	assert_string_equal(resolve("/%252e%252e/admin"), "root");
+	assert_string_equal(resolve("/x;a=/b/./c\\d"), "root");
+	assert_string_equal(resolve("/ADMIN"), "root");
+	assert_string_equal(resolve("/.well-known/acme"), "root");
+	assert_string_equal(resolve("/"), "root");
+	assert_string_equal(resolve("?q"), "root");
+	assert_string_equal(resolve(""), "root");
+	assert_string_equal(resolve("*"), "root");
+}
+
+static void
+test_a_path_of_nobody_must_be_nobodys_in_every_reading(void **state)
+{
+	add("*", "/app", "app");
+	assert_string_equal(resolve("/x"), "none");
+	assert_string_equal(resolve("/x;y/..%2fz"), "none");
+	assert_string_equal(resolve("/x/..%2fapp"), "refused");
+	assert_string_equal(resolve("/app/..%2fx"), "refused");
+	/* Above the root, if the code is no slash. */
+	assert_string_equal(resolve("/app%2fx/../.."), "refused");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -436,6 +511,9 @@ main(void)
 		TEST(test_many_hosts_keep_apart),
 		TEST(test_path_of_slashes_finds_the_longest),
 		TEST(test_finds_what_a_simple_scan_finds),
+		TEST(test_no_spelling_walks_around_a_prefix),
+		TEST(test_spellings_that_nobody_doubts_are_routed),
+		TEST(test_a_path_of_nobody_must_be_nobodys_in_every_reading),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
