@@ -48,4 +48,5 @@ libperch_a_SOURCES += \
 	lb/proxy/upstream.c lb/proxy/upstream.h \
 	lb/proxy/upstream_pool.c lb/proxy/upstream_pool.h \
 	lb/proxy/upstream_private.h \
-	lb/proxy/upstream_receive.c
+	lb/proxy/upstream_receive.c \
+	lb/proxy/upstream_rest.c

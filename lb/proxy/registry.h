@@ -4,9 +4,9 @@
  *
  * Made and extended by the control thread only, when it builds a snapshot.
  * Entries are never freed while perch runs, so whoever got a pointer from a
- * snapshot may keep it. Workers write their own meters and, when a connect
- * fails, an endpoint's left-out mark, and that it has come back; everything
- * else here is read-only to them.
+ * snapshot may keep it. Workers write their own meters and an endpoint's marks:
+ * that connects to it fail, that it has come back, that it sends what nobody
+ * asked for. Everything else here is read-only to them.
  */
 #ifndef PERCH_PROXY_REGISTRY_H
 #define PERCH_PROXY_REGISTRY_H
@@ -31,6 +31,13 @@ enum registry_health {
 	HEALTH_DOWN,
 };
 
+/* Behind which answers it was seen to send bytes that nobody asked for. */
+enum registry_unasked {
+	UNASKED_NEVER,
+	UNASKED_BEHIND_HEAD, /* those that end with their head */
+	UNASKED_BEHIND_ANY,
+};
+
 struct judge;
 
 struct registry_endpoint {
@@ -49,6 +56,9 @@ struct registry_endpoint {
 	_Atomic uint64_t left_out_until_ns;
 	_Atomic uint32_t connect_failures; /* in a row */
 	_Atomic uint8_t health;            /* enum registry_health; control's */
+	_Atomic uint8_t unasked; /* enum registry_unasked */
+	/* Monotonic ns until which that counts: see proxy/upstream_rest. */
+	_Atomic uint64_t unasked_until_ns;
 	/* Monotonic ns since which it is there, or has come back. */
 	_Atomic uint64_t up_since_ns;
 	struct meter meters[]; /* one for each worker */

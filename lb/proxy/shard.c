@@ -19,6 +19,7 @@
 #include "proxy/shield.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/upstream_rest.h"
 #include "proxy/witness.h"
 
 /* A 16 KiB answer with its head fits one read. */
@@ -207,6 +208,8 @@ new_view(struct shard *shard, const struct snapshot *snapshot)
 	view->client_unwatched = list_for(shard, UNWATCHED_NS, client_expired);
 	view->upstream_idle =
 		list_for(shard, timeouts->upstream_idle_ns, upstream_expired);
+	view->upstream_rest =
+		list_for(shard, UPSTREAM_REST_NS, upstream_expired);
 	view->services = memory_zalloc_lines(
 		snapshot->n_services * sizeof(*view->services));
 	for (i = 0; i < snapshot->n_services; i++)

@@ -55,6 +55,7 @@ struct view {
 	struct timeout_list *client_linger;
 	struct timeout_list *client_unwatched;
 	struct timeout_list *upstream_idle;
+	struct timeout_list *upstream_rest;
 };
 
 /* A listening socket of this worker. */

@@ -10,6 +10,7 @@
 #include "proxy/tunnel.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/upstream_private.h"
+#include "proxy/upstream_rest.h"
 
 /* --- life and death -------------------------------------------------------- */
 
@@ -37,6 +38,8 @@ upstream_close(struct upstream *upstream)
 	assert(upstream->state != UPSTREAM_CLOSED);
 	if (upstream->state == UPSTREAM_IDLE)
 		upstream_pool_count_idle(pool, -1);
+	if (upstream->state == UPSTREAM_RESTING)
+		upstream_pool_count_resting(pool, -1);
 	upstream->state = UPSTREAM_CLOSED;
 	conn_close(&upstream->conn, &shard->buffers);
 	upstream_give_in(upstream);
@@ -135,6 +138,29 @@ on_event(evutil_socket_t fd, short what, void *arg)
 		upstream_on_readable(upstream);
 }
 
+/* It waits for its next exchange from here on. */
+static void
+become_idle(struct upstream *upstream)
+{
+	struct upstream_pool *pool = upstream->pool;
+	struct shard *shard = pool->shard;
+
+	upstream->state = UPSTREAM_IDLE;
+	list_remove(&upstream->node);
+	list_push_front(&pool->idle, &upstream->node);
+	upstream_pool_count_idle(pool, 1);
+	timeouts_set(&shard->worker.timeouts, &upstream->timeout,
+		shard->view->upstream_idle, shard->now_ns);
+	upstream_pool_serve_later(pool);
+}
+
+static void
+end_rest(struct upstream *upstream)
+{
+	upstream_pool_count_resting(upstream->pool, -1);
+	become_idle(upstream);
+}
+
 void
 upstream_expired(struct timeout *timeout)
 {
@@ -148,6 +174,9 @@ upstream_expired(struct timeout *timeout)
 		break;
 	case UPSTREAM_IDLE:
 		upstream_close(upstream);
+		break;
+	case UPSTREAM_RESTING:
+		end_rest(upstream);
 		break;
 	case UPSTREAM_HEAD:
 		upstream_fail(upstream, METER_ERROR_RESPONSE_TIMEOUT);
@@ -242,17 +271,41 @@ fail:
 }
 
 static struct upstream *
-take_idle(struct upstream_pool *pool)
+pick_kept(const struct upstream_pool *pool)
+{
+	if (list_is_empty(&pool->idle))
+		return upstream_rest_pick(pool);
+	return list_entry(pool->idle.next, struct upstream, node);
+}
+
+static struct upstream *
+take_kept(struct upstream_pool *pool)
 {
 	struct upstream *upstream;
 
-	while (!list_is_empty(&pool->idle)) {
-		upstream = list_entry(pool->idle.next, struct upstream, node);
-		if (upstream->idle_until_ns > pool->shard->now_ns)
-			return upstream;
+	while ((upstream = pick_kept(pool)) != NULL) {
+		if (upstream->idle_until_ns > pool->shard->now_ns &&
+			!(upstream->needs_look && upstream_has_more(upstream)))
+			break;
 		upstream_close(upstream);
 	}
-	return NULL;
+	if (upstream == NULL)
+		return NULL;
+	if (upstream->state == UPSTREAM_RESTING)
+		upstream_pool_count_resting(pool, -1);
+	else
+		upstream_pool_count_idle(pool, -1);
+	list_remove(&upstream->node);
+	return upstream;
+}
+
+/* For another connection than those that rest. */
+static void
+make_room(struct upstream_pool *pool)
+{
+	if (pool->n_open >= pool->max_open && pool->n_resting > 0)
+		upstream_close(
+			list_entry(pool->resting.next, struct upstream, node));
 }
 
 enum upstream_checkout
@@ -269,10 +322,8 @@ upstream_checkout(struct exchange *exchange, enum upstream_wish wish)
 	pool->max_idle = (uint32_t)limits->endpoint_idle;
 	pool->max_open = exchange->local->endpoint_connections;
 	if (wish == UPSTREAM_ANY)
-		upstream = take_idle(pool);
+		upstream = take_kept(pool);
 	if (upstream != NULL) {
-		upstream_pool_count_idle(pool, -1);
-		list_remove(&upstream->node);
 		list_push_back(&pool->busy, &upstream->node);
 		timeout_stop(&upstream->timeout);
 		upstream->state = UPSTREAM_HEAD;
@@ -280,6 +331,7 @@ upstream_checkout(struct exchange *exchange, enum upstream_wish wish)
 		attach(upstream, exchange);
 		return UPSTREAM_READY;
 	}
+	make_room(pool);
 	if (pool->n_open < pool->max_open)
 		return connect_new(pool, exchange);
 	if (pool->n_queued >= limits->pending)
@@ -375,22 +427,32 @@ upstream_become_raw(struct upstream *upstream)
 /* --- release --------------------------------------------------------------- */
 
 static void
-become_idle(struct upstream *upstream)
+rest(struct upstream *upstream)
 {
 	struct upstream_pool *pool = upstream->pool;
 	struct shard *shard = pool->shard;
 
-	upstream->state = UPSTREAM_IDLE;
+	upstream->state = UPSTREAM_RESTING;
+	list_remove(&upstream->node);
+	list_push_back(&pool->resting, &upstream->node);
+	upstream_pool_count_resting(pool, 1);
+	timeouts_set(&shard->worker.timeouts, &upstream->timeout,
+		shard->view->upstream_rest, shard->now_ns);
+	upstream_pool_serve_later(pool);
+}
+
+static void
+be_kept(struct upstream *upstream)
+{
 	upstream->idle_until_ns = UINT64_MAX;
 	if (upstream->announced_idle_ns != UINT64_MAX)
-		upstream->idle_until_ns =
-			shard->now_ns + upstream->announced_idle_ns;
-	list_remove(&upstream->node);
-	list_push_front(&pool->idle, &upstream->node);
-	upstream_pool_count_idle(pool, 1);
-	timeouts_set(&shard->worker.timeouts, &upstream->timeout,
-		shard->view->upstream_idle, shard->now_ns);
-	upstream_pool_serve_later(pool);
+		upstream->idle_until_ns = upstream->pool->shard->now_ns +
+					  upstream->announced_idle_ns;
+	upstream->needs_look = upstream_rest_needs_look(upstream);
+	if (upstream_rest_is_due(upstream))
+		rest(upstream);
+	else
+		become_idle(upstream);
 }
 
 void
@@ -405,13 +467,14 @@ upstream_release(struct upstream *upstream)
 	if (!upstream->conn.is_reading && upstream_has_more(upstream))
 		upstream->is_keep_alive = false;
 	if (!upstream->is_keep_alive || conn_is_blocked(&upstream->conn) ||
-		pool->shard->is_draining || pool->n_idle >= pool->max_idle ||
+		pool->shard->is_draining ||
+		pool->n_idle + pool->n_resting >= pool->max_idle ||
 		!address_equal(&upstream->address, &pool->address)) {
 		upstream_close(upstream);
 		return;
 	}
 	conn_set_reading(&upstream->conn, true);
-	become_idle(upstream);
+	be_kept(upstream);
 }
 
 void

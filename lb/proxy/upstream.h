@@ -15,6 +15,7 @@
 enum upstream_state {
 	UPSTREAM_CONNECTING,
 	UPSTREAM_IDLE,
+	UPSTREAM_RESTING, /* idle, but not to be used yet: see upstream_rest */
 	UPSTREAM_HEAD, /* busy: no response head yet */
 	UPSTREAM_BODY, /* busy: in the response's body */
 	UPSTREAM_CLOSED,
@@ -22,7 +23,7 @@ enum upstream_state {
 
 struct upstream {
 	struct worker_deferred deferred;
-	struct list node; /* in the pool's idle or busy list */
+	struct list node; /* in the pool's idle, resting or busy list */
 	struct conn conn;
 	struct timeout timeout;
 	struct upstream_pool *pool;
@@ -37,6 +38,8 @@ struct upstream {
 	bool is_raw;          /* a tunnel */
 	bool has_response_bytes; /* some came for this exchange */
 	bool has_failed_send;    /* the one sign of a reset may be used up */
+	bool has_ended_with_head; /* its answer was without a body */
+	bool needs_look; /* before it is used again */
 	uint64_t announced_idle_ns; /* by Keep-Alive: timeout; or UINT64_MAX */
 	uint64_t idle_until_ns;     /* not to be used after */
 	struct timeout_list *idle_list; /* what reading sets anew; may be NULL */

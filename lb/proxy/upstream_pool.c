@@ -95,6 +95,7 @@ upstream_pool(struct shard *shard, struct registry_endpoint *endpoint,
 	pool->endpoint = endpoint;
 	pool->address = *address;
 	list_init(&pool->idle);
+	list_init(&pool->resting);
 	list_init(&pool->busy);
 	list_init(&pool->queue);
 	return pool;
@@ -136,6 +137,13 @@ void
 upstream_pool_count_idle(struct upstream_pool *pool, int n)
 {
 	pool->n_idle += (uint32_t)n;
+	meter_add(&pool->shard->counts->upstream_idle, (uint64_t)(int64_t)n);
+}
+
+void
+upstream_pool_count_resting(struct upstream_pool *pool, int n)
+{
+	pool->n_resting += (uint32_t)n;
 	meter_add(&pool->shard->counts->upstream_idle, (uint64_t)(int64_t)n);
 }
 
@@ -216,6 +224,14 @@ upstream_queue_expired(struct timeout *timeout)
 	exchange_on_failure(exchange, METER_ERROR_OVERLOAD);
 }
 
+/* One that rests may be used, or closed for another to be opened. */
+static bool
+has_room(const struct upstream_pool *pool)
+{
+	return pool->n_idle > 0 || pool->n_resting > 0 ||
+	       pool->n_open < pool->max_open;
+}
+
 /* Takes exchanges out of the queue while there are connections for them. */
 static void
 serve_queue(struct worker_deferred *deferred)
@@ -225,8 +241,7 @@ serve_queue(struct worker_deferred *deferred)
 	struct exchange *exchange;
 
 	pool->is_serving_queue = false;
-	while (!list_is_empty(&pool->queue) &&
-		(pool->n_idle > 0 || pool->n_open < pool->max_open)) {
+	while (!list_is_empty(&pool->queue) && has_room(pool)) {
 		exchange = list_entry(
 			pool->queue.next, struct exchange, queue_node);
 		upstream_leave_queue(exchange);
@@ -250,6 +265,9 @@ upstream_pool_close_idle(struct upstream_pool *pool)
 	while (!list_is_empty(&pool->idle))
 		upstream_close(list_entry(
 			pool->idle.next, struct upstream, node));
+	while (!list_is_empty(&pool->resting))
+		upstream_close(
+			list_entry(pool->resting.next, struct upstream, node));
 }
 
 void

@@ -27,6 +27,10 @@ struct upstream_pool {
 	struct address address;
 	uint32_t max_idle; /* of the latest exchange's config */
 	uint32_t max_open; /* the same */
+	struct list resting; /* not to be used yet, for longest first */
+	uint32_t n_resting;
+	/* Resting connections are let rest until then; 0: none did yet. */
+	uint64_t probation_until_ns;
 	struct worker_deferred deferred; /* serves the queue */
 };
 
@@ -51,6 +55,7 @@ void upstream_pools_free(struct shard *shard);
 struct meter *upstream_pool_meter(const struct upstream_pool *pool);
 /* One more or less: n is 1 or -1. */
 void upstream_pool_count_idle(struct upstream_pool *pool, int n);
+void upstream_pool_count_resting(struct upstream_pool *pool, int n);
 void upstream_pool_count_open(struct upstream_pool *pool, int n);
 
 /* A connect failed: the endpoint is passed over for a while, by all workers. */

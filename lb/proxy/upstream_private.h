@@ -24,7 +24,8 @@ void upstream_on_readable(struct upstream *upstream);
 /* Looks at what is in the buffer. */
 void upstream_receive(struct upstream *upstream);
 /* Is anything behind the response, be it the connection's end, that isn't in the
- * buffer? Who asks next on that connection would take it for the answer. */
+ * buffer? Who asks next on that connection would take it for the answer. Bytes
+ * mark the endpoint. */
 bool upstream_has_more(struct upstream *upstream);
 /* Has the response at the buffer's front come to its end there, and nothing
  * behind it? */

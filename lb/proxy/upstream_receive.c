@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "http/h1_parse.h"
 #include "proxy/upstream_pool.h"
+#include "proxy/upstream_rest.h"
 
 /*
  * The exchange took all that was delivered. It may have released this
@@ -27,10 +28,13 @@ after_delivery(struct upstream *upstream)
 bool
 upstream_has_more(struct upstream *upstream)
 {
+	ssize_t n;
 	char byte;
 
-	return transport_read(&upstream->conn.transport, &byte, 1) !=
-	       TRANSPORT_AGAIN;
+	n = transport_read(&upstream->conn.transport, &byte, 1);
+	if (n > 0)
+		upstream_rest_note_unasked(upstream);
+	return n != TRANSPORT_AGAIN;
 }
 
 /* The body has ended in the buffer. A read that filled it may have ended there
@@ -40,6 +44,9 @@ note_end(struct upstream *upstream)
 {
 	struct buffer *in = upstream->in;
 
+	/* From one that won't be used again they are no danger. */
+	if (buffer_len(in) > 0 && upstream->is_keep_alive)
+		upstream_rest_note_unasked(upstream);
 	if (buffer_len(in) > 0 ||
 		(buffer_room(in) == 0 && upstream_has_more(upstream)))
 		upstream->is_keep_alive = false;
@@ -82,6 +89,7 @@ deliver_response(struct upstream *upstream, const struct message *response)
 	size_t produced;
 
 	upstream->is_keep_alive = response->keep_alive;
+	upstream->has_ended_with_head = response->body == BODY_NONE;
 	if (message_has(response, FIELD_KEEP_ALIVE))
 		upstream->announced_idle_ns = announced_idle_ns(response);
 	h1_body_start(
@@ -138,6 +146,18 @@ deliver_interim(struct upstream *upstream, const struct message *response)
 		upstream->exchange, response, rest, SLICE_NONE, false);
 }
 
+/* What doesn't even begin as a head may be left over from the answer before:
+ * more than its length, too late to be seen behind it. */
+static void
+note_left_over(struct upstream *upstream)
+{
+	struct buffer *in = upstream->in;
+	struct slice bytes = {in->data + in->start, buffer_len(in)};
+
+	if (upstream->is_reused && !slice_starts_with(bytes, SLICE("HTTP/")))
+		upstream_rest_note_unasked(upstream);
+}
+
 /* True if another head may be in the buffer. */
 static bool
 receive_head(struct upstream *upstream)
@@ -164,6 +184,7 @@ receive_head(struct upstream *upstream)
 		result = h1_parse_response(head, head_len, &limits,
 			exchange->request.method, &shard->response, NULL);
 	if (result != H1_OK) {
+		note_left_over(upstream);
 		upstream_fail(upstream, METER_ERROR_BAD_RESPONSE);
 		return false;
 	}
@@ -276,9 +297,11 @@ upstream_on_readable(struct upstream *upstream)
 	struct buffer *in;
 	ssize_t n;
 
-	if (upstream->state == UPSTREAM_IDLE) {
+	if (upstream->state == UPSTREAM_IDLE ||
+		upstream->state == UPSTREAM_RESTING) {
 		/* Its end, or bytes that nobody asked for. */
-		upstream_close(upstream);
+		if (upstream_has_more(upstream))
+			upstream_close(upstream);
 		return;
 	}
 	if (splice_body(upstream))
@@ -329,6 +352,7 @@ upstream_is_whole(struct upstream *upstream)
 		NULL);
 	assert(result == H1_OK);
 	upstream->is_keep_alive = response->keep_alive;
+	upstream->has_ended_with_head = response->body == BODY_NONE;
 	h1_body_start(
 		&upstream->body, response->body, response->content_length);
 	return h1_body_decode(&upstream->body, in->data + in->start + head_len,

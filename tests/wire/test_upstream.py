@@ -1,12 +1,13 @@
 """Aborts, retries, and endpoints that can't be reached."""
 
+import signal
 import threading
 import time
 
 import pytest
 
 from perchtest import (
-    PeerClosed, RawClient, ScriptedBackend, Void, free_port, respond,
+    PATIENCE, PeerClosed, RawClient, ScriptedBackend, Void, free_port, respond,
     wait_for)
 
 
@@ -234,6 +235,153 @@ def test_bytes_behind_a_body_end_its_connection(start, backends):
         assert client.reader.read_exactly(4) == b"half"
         assert client.request().body == b"next"
     assert len({r.connection for r in backend.requests}) == 2
+
+
+# -- bytes that nobody asked for --------------------------------------------
+
+EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+ENDS_WITH_HEAD = [
+    ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(EVIL)),
+    ("GET", b"HTTP/1.1 204 No Content\r\n\r\n"),
+    ("GET", b"HTTP/1.1 304 Not Modified\r\n\r\n")]
+
+
+def _evil_if(is_evil, head, late):
+    """Answers is_evil(request) with the head, and EVIL so late; others well."""
+    def script(c):
+        request = c.read_request()
+        if not is_evil(request):
+            c.send_response(b"good", is_head=request.method == "HEAD")
+            return
+        c.send(head)
+        time.sleep(late)
+        c.send(EVIL)
+        c.wait_closed()
+    return script
+
+
+@pytest.mark.parametrize("method, head", ENDS_WITH_HEAD)
+@pytest.mark.parametrize("late", [0, 0.004, 0.02])
+def test_late_body_of_an_answer_without_one(
+        start, backends, method, head, late):
+    """However soon another client comes, and though it is the first time."""
+    backend = backends("one")
+    backend.play(_evil_if(lambda r: r.target == "/evil", head, late))
+    perch = start({"web": backend})
+    with RawClient(perch.port) as one, RawClient(perch.port) as other:
+        for _ in range(5):
+            one.request(method, "/evil")
+            # All of them before the bytes are there, and some behind.
+            for _ in range(20):
+                assert other.request().body == b"good"
+    perch.wait_log("sends more than its answers have: bytes behind an answer "
+                   "to HEAD")
+    assert perch.stderr().count("sends more than") == 1
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+def test_late_body_where_connections_are_few(start, backends, limit):
+    backend = backends("one")
+    method, head = ENDS_WITH_HEAD[0]
+    backend.play(_evil_if(lambda r: r.target == "/evil", head, 0.01))
+    perch = start({"web": backend}, limits={
+        "endpoint_connections": limit, "pending": 1})
+    with RawClient(perch.port) as one, RawClient(perch.port) as other:
+        for _ in range(10):
+            one.request(method, "/evil")
+            assert other.request().body == b"good"
+
+
+def test_late_bytes_of_many_at_once(start, backends):
+    """More than may rest of an endpoint that nothing is known of yet."""
+    backend = backends("one")
+    method, head = ENDS_WITH_HEAD[0]
+    backend.play(_evil_if(lambda r: r.target == "/evil", head, 0.02))
+    perch = start({"web": backend})
+    clients = [RawClient(perch.port) for _ in range(32)]
+    try:
+        for client in clients:
+            client.send_request(method, "/evil")
+        for client in clients:
+            assert client.read_response(method).status == 200
+            client.send_request()
+        for client in clients:
+            assert client.read_response().body == b"good"
+    finally:
+        for client in clients:
+            client.close()
+
+
+def test_late_bytes_behind_a_length_are_known_of_from_then_on(
+        start, backends):
+    """The first time they may come to whoever is next, as with any proxy; but
+    once seen, never again."""
+    backend = backends("one")
+    late = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 0]
+    backend.play(_evil_if(lambda r: r.target == "/evil", *late))
+    perch = start({"web": backend})
+    with RawClient(perch.port) as one, RawClient(perch.port) as other:
+        assert one.request(target="/evil").body == b"ok"
+        perch.wait_log("sends more than its answers have: bytes behind the "
+                       "end of a body")
+        backend.play(_evil_if(lambda r: r.target == "/evil", late[0], 0.004))
+        for _ in range(5):
+            assert one.request(target="/evil").body == b"ok"
+            for _ in range(20):
+                assert other.request().body == b"good"
+
+
+def test_garbage_where_an_answer_should_be_marks_its_endpoint(
+        start, backends):
+    """It may be what the answer before had too much, too late to be seen
+    behind it."""
+    backend = backends("one")
+    backend.play(respond(b"first"), lambda c: (
+        c.read_request(), c.send(b"too much\r\n\r\n"), c.wait_closed()))
+    perch = start({"web": backend})
+    with RawClient(perch.port) as client:
+        assert client.request().body == b"first"
+        assert client.request().status == 502
+    perch.wait_log("sends more than its answers have: bytes behind the end")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_connections_of_an_endpoint_that_behaves(start, backends, method):
+    """Those of GET are used at once; of those that rest there are a few."""
+    backend = backends("one")
+    backend.play(respond(b"hello"))
+    perch = start({"web": backend})
+    with RawClient(perch.port) as client:
+        # Past the time in which it could give itself away.
+        deadline = time.monotonic() + 1.5
+        while time.monotonic() < deadline:
+            assert client.request(method).status == 200
+        before = len(backend.connections)
+        for _ in range(200):
+            assert client.request(method).status == 200
+    assert len(backend.connections) - before <= (0 if method == "GET" else 8)
+    assert "sends more" not in perch.stderr()
+
+
+def test_connection_that_rests_is_used_afterwards(start, backends):
+    backend = backends("one")
+    perch = start({"web": backend})
+    with RawClient(perch.port) as client:
+        assert client.request("HEAD").status == 200
+        assert perch.admin.metrics().sum(
+            "perch_upstream_connections", state="idle") == 1
+        time.sleep(0.1)  # what is tested
+        assert client.request().status == 200
+    assert len(backend.connections) == 1
+
+
+def test_connection_that_rests_is_closed_by_a_drain(start, backends):
+    backend = backends("one")
+    perch = start({"web": backend}, timeouts={"shutdown": "10s"})
+    with RawClient(perch.port) as client:
+        assert client.request("HEAD").status == 200
+        perch.stop(signal.SIGQUIT)
+    assert backend.connections[0].ended.wait(PATIENCE)
 
 
 def test_many_endpoints(start, backends):
