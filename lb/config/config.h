@@ -131,6 +131,7 @@ struct config_statuses {
 struct config_health {
 	bool is_on;           /* the key is there, even if empty */
 	char *path;           /* target of the GET; NULL: a TCP connect will do */
+	char *host; /* its Host; NULL: see proxy/health */
 	uint64_t interval_ns; /* from a check's end to the next one; 2s */
 	uint64_t timeout_ns;  /* for the whole check; 1s */
 	unsigned rise;        /* so many good ones in a row: up; 2 */

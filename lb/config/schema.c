@@ -354,6 +354,12 @@ const struct schema_key schema_keys[] = {
 		HELP("What is asked for, with GET. Without it, a TCP "
 		     "connection that is accepted is enough."),
 		EXAMPLE("/healthz")},
+	{ONE("services.NAME.health.host", AUTHORITY, config_service,
+		 health.host),
+		HELP("The Host that the question is for. Without it, the first "
+		     "of match.hosts that isn't a pattern, else the endpoint's "
+		     "address."),
+		EXAMPLE("www.example.com")},
 	{ONE("services.NAME.health.interval", DURATION, config_service,
 		 health.interval_ns),
 		DEFAULT("2s"), RANGE("10ms", "24h"),

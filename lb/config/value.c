@@ -347,6 +347,12 @@ static const struct type types[SCHEMA_N_TYPES] = {
 		"a host name (www.example.com, *.example.com, *)",
 		"\\*|(\\*\\.)?[A-Za-z0-9_.-]+|\\[?[0-9A-Fa-f:.]+\\]?",
 		words_parse_host, STRING},
+	[SCHEMA_AUTHORITY] = {"host, with port or without",
+		"a host name, with a port or without (www.example.com, "
+		"app.local:8080)",
+		"[A-Za-z0-9_.-]+(:[0-9]{1,5})?|"
+		"\\[?[0-9A-Fa-f:.]+\\]?(:[0-9]{1,5})?",
+		words_parse_authority, STRING},
 	[SCHEMA_PREFIX] = {"path prefix",
 		"a path that begins with \"/\", without \"?\", \"#\" or space",
 		"/[!\"$->@-~]*", words_parse_prefix, STRING},

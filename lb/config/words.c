@@ -242,6 +242,24 @@ words_parse_host(const struct schema_key *key, struct slice text, void *out,
 	return true;
 }
 
+/* A Host field's value. */
+bool
+words_parse_authority(const struct schema_key *key, struct slice text,
+	void *out, struct error *error)
+{
+	char host[ADDRESS_HOST_SIZE], bracketed[ADDRESS_HOST_SIZE + 2];
+	uint16_t port;
+
+	if (!address_split(text, 1, host, &port))
+		return false;
+	if (strchr(host, ':') != NULL && text.ptr[0] != '[') {
+		snprintf(bracketed, sizeof(bracketed), "[%s]", host);
+		text = slice_from_string(bracketed);
+	}
+	set_string(out, text.ptr, text.len);
+	return true;
+}
+
 /* The origin form of a request's target, RFC 9112 3.2.1. */
 static bool
 is_origin_form(struct slice text)

@@ -34,6 +34,8 @@ bool words_parse_domain(const struct schema_key *key, struct slice text,
 	void *out, struct error *error);
 bool words_parse_host(const struct schema_key *key, struct slice text,
 	void *out, struct error *error);
+bool words_parse_authority(const struct schema_key *key, struct slice text,
+	void *out, struct error *error);
 bool words_parse_prefix(const struct schema_key *key, struct slice text,
 	void *out, struct error *error);
 bool words_parse_target(const struct schema_key *key, struct slice text,

@@ -21,6 +21,7 @@ struct check {
 	struct health *health;
 	struct registry_endpoint *endpoint;
 	const struct config_health *config; /* of the snapshot in force */
+	const char *host; /* likewise */
 	struct event timer; /* to the next probe */
 	struct probe probe;
 	unsigned n_good; /* in a row */
@@ -172,7 +173,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	struct registry_endpoint *endpoint = check->endpoint;
 	struct probe_question question = {
 		.address = &endpoint->address,
-		.host = endpoint->name,
+		.host = check->host,
 		.path = check->config->path,
 		.timeout_ns = check->config->timeout_ns,
 	};
@@ -188,15 +189,29 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 
 /* --- which ----------------------------------------------------------------- */
 
+/* Whom the question is for: many applications answer only to names of theirs. */
+static const char *
+host_of(const struct config_service *service,
+	const struct registry_endpoint *endpoint)
+{
+	if (service->health.host != NULL)
+		return service->health.host;
+	for (size_t i = 0; i < service->match.n_hosts; i++)
+		if (strchr(service->match.hosts[i], '*') == NULL)
+			return service->match.hosts[i];
+	return endpoint->name;
+}
+
 static struct check *
 check_new(struct health *health, struct registry_endpoint *endpoint,
-	const struct config_health *config)
+	const struct config_service *service)
 {
 	struct check *check = memory_zalloc(sizeof(*check));
 
 	check->health = health;
 	check->endpoint = endpoint;
-	check->config = config;
+	check->config = &service->health;
+	check->host = host_of(service, endpoint);
 	evtimer_assign(&check->timer, health->base, on_timer, check);
 	schedule_first(check);
 	return check;
@@ -264,10 +279,12 @@ stop_checking(struct slot *slot)
 
 static void
 adopt_endpoint(struct health *health, struct registry_endpoint *endpoint,
-	const struct config_health *config)
+	const struct config_service *service)
 {
+	const struct config_health *config = &service->health;
 	struct slot *slot = slot_of(health, endpoint);
-	const struct config_health *former;
+	const char *host = host_of(service, endpoint);
+	bool goes_on;
 
 	if (slot->round + 1 != health->round)
 		atomic_store_explicit(&endpoint->up_since_ns,
@@ -278,12 +295,14 @@ adopt_endpoint(struct health *health, struct registry_endpoint *endpoint,
 		return;
 	}
 	if (slot->check == NULL) {
-		slot->check = check_new(health, endpoint, config);
+		slot->check = check_new(health, endpoint, service);
 		return;
 	}
-	former = slot->check->config;
+	goes_on = is_same(slot->check->config, config) &&
+		  strcmp(slot->check->host, host) == 0;
 	slot->check->config = config;
-	if (!is_same(former, config))
+	slot->check->host = host;
+	if (!goes_on)
 		check_restart(slot->check);
 }
 
@@ -302,7 +321,7 @@ health_adopt(struct health *health, const struct snapshot *snapshot)
 			for (k = 0; k < version->n_endpoints; k++)
 				adopt_endpoint(health,
 					version->endpoints[k].registry,
-					&service->config->health);
+					service->config);
 		}
 	}
 	for (i = 0; i < health->n_slots; i++)

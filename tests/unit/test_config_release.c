@@ -273,6 +273,7 @@ test_health_is_off_unless_it_is_there(void **state)
 	health = &config->services[0].health;
 	assert_true(health->is_on);
 	assert_null(health->path);
+	assert_null(health->host);
 	assert_int_equal(health->interval_ns, 2 * CLOCK_NS_PER_S);
 	assert_int_equal(health->timeout_ns, 1 * CLOCK_NS_PER_S);
 	assert_int_equal(health->rise, 2);
@@ -281,6 +282,24 @@ test_health_is_off_unless_it_is_there(void **state)
 	assert_int_equal(health->statuses[0].first, 200);
 	assert_int_equal(health->statuses[0].last, 399);
 	config_free(config);
+}
+
+static void
+assert_health_host(const char *text, const char *host)
+{
+	struct config *config = parse_good(text);
+
+	assert_string_equal(config->services[0].health.host, host);
+	config_free(config);
+}
+
+static void
+test_host_of_health(void **state)
+{
+	assert_health_host(
+		SERVICE("health: {host: App.local:8080}"), "App.local:8080");
+	assert_health_host(SERVICE("health: {host: \"::1\"}"), "[::1]");
+	assert_health_host(SERVICE("health: {host: \"[::1]:80\"}"), "[::1]:80");
 }
 
 static void
@@ -312,6 +331,10 @@ test_health_is_read(void **state)
 		health->statuses, health->n_statuses, 207));
 	config_free(config);
 
+	assert_error(SERVICE("health: {host: \"*.example.com\"}"),
+		"t.yaml:2:67: services.web.health.host: expected a host name, "
+		"with a port or without (www.example.com, app.local:8080), "
+		"not \"*.example.com\"");
 	assert_error(SERVICE("health: {path: healthz}"),
 		"t.yaml:2:67: services.web.health.path: expected a path that "
 		"begins with \"/\", without \"#\" or space, not \"healthz\"");
@@ -355,6 +378,7 @@ main(void)
 		TEST(test_groups_have_one_plan_and_a_name_of_their_own),
 		TEST(test_health_is_off_unless_it_is_there),
 		TEST(test_health_is_read),
+		TEST(test_host_of_health),
 		TEST(test_statuses_without_a_path_are_warned_of),
 	};
 

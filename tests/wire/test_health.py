@@ -197,6 +197,33 @@ def test_request_of_a_check(start, backends):
     wait_health(perch, backend, "up")
 
 
+@pytest.mark.parametrize("hosts, host, asked", [
+    (["*"], None, None), (["*.one.test"], None, None),
+    (["*.one.test", "www.one.test", "two.test"], None, "www.one.test"),
+    (["one.test"], "App.local:8080", "App.local:8080")])
+def test_host_of_a_check(start, backends, hosts, host, asked):
+    backend = backends("a")
+    check = dict(CHECK, host=host) if host else CHECK
+    perch = start({"web": service(
+        backend, check=check, match={"hosts": hosts})})
+    backend.wait_heads(1)
+    assert backend.heads[0].one("Host") == (asked or backend.address)
+    wait_health(perch, backend, "up")
+
+
+def test_another_host_is_another_question(start, backends):
+    a = backends("a")
+    a.play(lambda c: c.send_response(
+        status="200 OK" if c.read_request().one("Host") == "new.test"
+        else "400 Bad Request"))
+    perch = start({"web": service(a, match={"hosts": ["old.test"]})})
+    wait_health(perch, a, "down")
+    perch.change(services={"web": service(
+        a, match={"hosts": ["new.test", "old.test"]})})
+    perch.reload()
+    wait_health(perch, a, "up")
+
+
 @pytest.mark.parametrize("statuses,code,state", [
     ("200-399", 200, "up"), ("200-399", 399, "up"), ("200-399", 400, "down"),
     ("204", 204, "up"), ("204", 200, "down"),
