@@ -265,12 +265,22 @@ struct config_admin {
 /* How a request's path is compared with match.paths. */
 enum config_paths { CONFIG_PATHS_CANONICAL, CONFIG_PATHS_AS_IS };
 
+/* What becomes of a field that passes for another by its underscores. */
+enum config_underscores {
+	CONFIG_UNDERSCORES_DROP,
+	CONFIG_UNDERSCORES_PASS,
+	CONFIG_UNDERSCORES_REFUSE,
+};
+
 struct config {
 	unsigned workers; /* 0: auto, one per core; at most 256 */
 	char *user;       /* NULL: stay */
 	struct cidr *trusted_proxies; /* default 127.0.0.0/8 and ::1 */
 	size_t n_trusted_proxies;
 	enum config_paths paths; /* canonical (default); as_is: as it came */
+	char **forwarded_fields; /* a proxy's claims that anybody may make; none */
+	size_t n_forwarded_fields;
+	enum config_underscores underscores; /* drop (default), pass, refuse */
 	struct config_timeouts timeouts;
 	struct config_limits limits;
 	struct config_log log;

@@ -63,6 +63,21 @@ const struct schema_key schema_keys[] = {
 		     "control bytes. as_is: byte for byte, for services that "
 		     "guard nothing from each other. Case counts either way, "
 		     "and a path is passed on as it came.")},
+	{LIST("forwarded_fields", FIELD_NAME, config, forwarded_fields,
+		 n_forwarded_fields),
+		DEFAULT(""), ITEMS(0, 64),
+		HELP("Fields that say on whose behalf a request comes (Forwarded, "
+		     "X-Forwarded-Port, X-Real-IP, X-Original-URL and their "
+		     "like) and are passed on from anybody. Else only those of "
+		     "trusted_proxies are."),
+		EXAMPLE("[CF-Connecting-IP]")},
+	{ONE("underscores", CHOICE, config, underscores), DEFAULT("drop"),
+		CHOICES("drop", "pass", "refuse"),
+		HELP("What becomes of a field whose name has a meaning if its "
+		     "underscores are read as dashes, as many backends read "
+		     "them (Content_Length, X_Forwarded_For): it is left out, "
+		     "passed on, or the request answered with 400. Other "
+		     "fields with underscores pass.")},
 
 	{GROUP("timeouts", config, timeouts),
 		HELP("How long perch waits, and for what.")},

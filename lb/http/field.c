@@ -83,10 +83,67 @@ identify_long(struct slice name)
 	}
 }
 
+/* Is it what proxies, caches and platforms call a client's address, scheme,
+ * certificate or first target? "Proxy" is no such name, but one that CGI makes
+ * HTTP_PROXY of. */
+static bool
+is_claim_by_name(struct slice name)
+{
+	switch (name.len) {
+	case 5:
+		return IS("proxy");
+	case 6:
+		return IS("x-host");
+	case 8:
+		return IS("x-scheme");
+	case 9:
+		return IS("forwarded") || IS("x-real-ip") || IS("client-ip");
+	case 11:
+		return IS("x-forwarded") || IS("x-client-ip") ||
+		       IS("x-remote-ip") || IS("client-cert");
+	case 12:
+		return IS("x-url-scheme");
+	case 13:
+		return IS("x-rewrite-url") || IS("x-remote-addr") ||
+		       IS("x-client-cert");
+	case 14:
+		return IS("true-client-ip");
+	case 15:
+		return IS("front-end-https") || IS("proxy-client-ip");
+	case 16:
+		return IS("cf-connecting-ip") || IS("fastly-client-ip") ||
+		       IS("x-originating-ip");
+	case 17:
+		return IS("client-cert-chain");
+	case 18:
+		return IS("wl-proxy-client-ip");
+	case 19:
+		return IS("x-cluster-client-ip");
+	case 20:
+		return IS("x-http-host-override");
+	default:
+		return false;
+	}
+}
+
+static bool
+is_claim_by_family(struct slice name)
+{
+	if (name.len < 13 || (name.ptr[0] | 0x20) != 'x')
+		return false;
+	return IS("x-forwarded-") || IS("x-original-") || IS("x-ssl-client-");
+}
+
 enum field_id
 field_identify(struct slice name)
 {
-	return name.len < 12 ? identify_short(name) : identify_long(name);
+	enum field_id id =
+		name.len < 12 ? identify_short(name) : identify_long(name);
+
+	if (id != FIELD_OTHER)
+		return id;
+	return is_claim_by_name(name) || is_claim_by_family(name) ? FIELD_CLAIM
+								   : FIELD_OTHER;
 }
 
 bool

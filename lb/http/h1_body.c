@@ -217,7 +217,7 @@ is_forbidden_in_trailers(enum field_id id, struct slice name)
 		UINT64_C(1) << FIELD_X_FORWARDED_PROTO |
 		UINT64_C(1) << FIELD_X_REQUEST_ID;
 
-	if (id != FIELD_OTHER)
+	if (id != FIELD_OTHER && id != FIELD_CLAIM)
 		return ids >> id & 1;
 	return CHARS_EQUAL(name, "authorization") ||
 	       CHARS_EQUAL(name, "content-encoding") ||

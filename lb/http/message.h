@@ -40,6 +40,9 @@ enum field_id {
 	FIELD_OTHER,
 	FIELD_ACCEPT,
 	FIELD_CACHE_CONTROL,
+	/* What only a proxy says of its client, by any of many names: Forwarded,
+	 * X-Forwarded-Port, X-Real-IP, ...; see field.c. */
+	FIELD_CLAIM,
 	FIELD_CONNECTION,
 	FIELD_CONTENT_LENGTH,
 	FIELD_CONTENT_TYPE,

@@ -400,8 +400,13 @@ exchange_start(struct exchange *exchange)
 		exchange_reject(exchange, 413, "body over limits.body");
 		return;
 	}
-	exchange->body_trailers = forward_trailers(exchange->body_trailers,
-		slice_from_string(exchange->service->settings->sticky.header));
+	if (exchange_is_disguised(exchange)) {
+		exchange_reject(exchange, 400,
+			"field that passes for another by its underscores");
+		return;
+	}
+	exchange->body_trailers =
+		exchange_filter_trailers(exchange, exchange->body_trailers);
 	exchange->is_replayable = exchange->is_body_complete;
 	exchange->whole_body = exchange->body;
 	exchange->sends_continue =

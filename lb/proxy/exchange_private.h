@@ -44,6 +44,11 @@ void exchange_finish(struct exchange *exchange, enum stream_end end);
 void exchange_send_request(struct exchange *exchange);
 /* Hands the window on if that can be done now. */
 void exchange_pump_request(struct exchange *exchange);
+/* What a trailer section leaves of itself. */
+struct slice exchange_filter_trailers(
+	const struct exchange *exchange, struct slice trailers);
+/* Has it a field that passes for another, and is that an error? */
+bool exchange_is_disguised(const struct exchange *exchange);
 /* Sets the deadline of who is waited for. */
 void exchange_await_response(struct exchange *exchange);
 

@@ -59,26 +59,64 @@ write_caller(const struct exchange *exchange, struct forward_text *text)
 	return (struct slice){value, (size_t)(out - value)};
 }
 
+/* The rules for fields that strangers send. */
+static struct forward_request_options
+field_rules(const struct exchange *exchange)
+{
+	const struct config *config = exchange->view->snapshot->config;
+	const struct settings *settings = exchange->service->settings;
+
+	return (struct forward_request_options){
+		.override_header = slice_from_string(settings->sticky.header),
+		.claims = config->forwarded_fields,
+		.n_claims = config->n_forwarded_fields,
+		.passes_underscores =
+			config->underscores == CONFIG_UNDERSCORES_PASS,
+	};
+}
+
+struct slice
+exchange_filter_trailers(const struct exchange *exchange, struct slice trailers)
+{
+	struct forward_request_options rules;
+
+	/* A tunnel has given its service back, and has no trailers. */
+	if (trailers.len == 0)
+		return trailers;
+	rules = field_rules(exchange);
+	return forward_trailers(trailers, &rules);
+}
+
+bool
+exchange_is_disguised(const struct exchange *exchange)
+{
+	struct forward_request_options rules;
+
+	if (exchange->view->snapshot->config->underscores !=
+		CONFIG_UNDERSCORES_REFUSE)
+		return false;
+	rules = field_rules(exchange);
+	return forward_is_disguised(&exchange->request, &rules);
+}
+
 static size_t
 write_request_head(struct exchange *exchange)
 {
 	struct shard *shard = exchange->shard;
 	struct forward_text text = exchange_text_space(shard);
 	const struct snapshot_service *service = exchange->service;
-	struct forward_request_options options = {
-		.client = {&exchange->peer, exchange->is_trusted,
-			exchange->scheme},
-		.request_id = {exchange->request_id, exchange->request_id_len},
-		.keeps_request_id = exchange->keeps_request_id,
-		.override_header =
-			slice_from_string(service->settings->sticky.header),
-		.cookie_name = service->cookie_name,
-		.former_cookie_name = service->former_cookie_name,
-		.drops_conditions = exchange->drops_conditions,
-		.is_upgrade = exchange->is_upgrade,
-	};
+	struct forward_request_options options = field_rules(exchange);
 	struct forward_head head;
 
+	options.client = (struct forward_client){
+		&exchange->peer, exchange->is_trusted, exchange->scheme};
+	options.request_id =
+		(struct slice){exchange->request_id, exchange->request_id_len};
+	options.keeps_request_id = exchange->keeps_request_id;
+	options.cookie_name = service->cookie_name;
+	options.former_cookie_name = service->former_cookie_name;
+	options.drops_conditions = exchange->drops_conditions;
+	options.is_upgrade = exchange->is_upgrade;
 	options.override_value = write_caller(exchange, &text);
 	if (!forward_request(&exchange->request, &options, &text, &head))
 		return 0;
@@ -158,11 +196,7 @@ exchange_offer_body(struct exchange *exchange, struct slice data,
 	uint64_t limit = 0;
 
 	exchange->body = data;
-	exchange->body_trailers = trailers;
-	if (trailers.len > 0)
-		exchange->body_trailers = forward_trailers(trailers,
-			slice_from_string(
-				exchange->service->settings->sticky.header));
+	exchange->body_trailers = exchange_filter_trailers(exchange, trailers);
 	exchange->is_body_complete = is_complete;
 	exchange->sends_continue = false;
 	if (!exchange->is_tunnel)

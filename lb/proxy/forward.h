@@ -95,6 +95,10 @@ struct forward_request_options {
 	struct slice override_value;  /* "service=version" */
 	struct slice cookie_name;     /* taken out of Cookie, like the next */
 	struct slice former_cookie_name;
+	/* forwarded_fields: what anybody may say like a proxy. */
+	char *const *claims;
+	size_t n_claims;
+	bool passes_underscores;      /* disguised fields: see proxy/disguise */
 	bool drops_conditions;        /* If-* and Range: another version's */
 	bool is_upgrade;              /* Connection and Upgrade go through */
 };
@@ -105,9 +109,13 @@ bool forward_request(const struct message *request,
 	struct forward_text *text, struct forward_head *head);
 
 /* A request's trailer section, or nothing if it has a field that this proxy
- * vouches for. */
-struct slice forward_trailers(
-	struct slice trailers, struct slice override_header);
+ * vouches for, a claim, or a disguised one. */
+struct slice forward_trailers(struct slice trailers,
+	const struct forward_request_options *options);
+
+/* Has the request a field that passes for another one? */
+bool forward_is_disguised(const struct message *request,
+	const struct forward_request_options *options);
 
 /* The client's address: the peer's, or behind trusted proxies the last of
  * X-Forwarded-For that is not one of them. */

@@ -1,9 +1,9 @@
 #include "proxy/forward.h"
 
-#include <ctype.h>
 #include <string.h>
 
 #include "http/field.h"
+#include "proxy/disguise.h"
 
 static struct slice
 join_forwarded_for(const struct message *request,
@@ -116,47 +116,67 @@ forward_cookies(struct forward_head *head,
 	return true;
 }
 
-static int
-fold(char c)
+/* Is it the field by which perch names a version, whoever sends it, or does it
+ * pass for one that means something? */
+static bool
+is_forbidden(struct slice name, const struct forward_request_options *options)
 {
-	return c == '_' ? '-' : tolower((unsigned char)c);
+	if (options->passes_underscores)
+		return slice_equal_nocase(name, options->override_header);
+	return disguise_is_same(name, options->override_header) ||
+	       disguise_is_one(name);
 }
 
-/* Is name the other one, if "_" counts as "-"? Backends that make variables of
- * fields (CGI) can't tell them apart. */
 static bool
-is_folded_name(struct slice name, struct slice other)
+may_claim(struct slice name, const struct forward_request_options *options)
 {
 	size_t i;
 
-	if (name.len != other.len)
+	for (i = 0; i < options->n_claims; i++)
+		if (slice_equal_nocase(
+			    name, slice_from_string(options->claims[i])))
+			return true;
+	return false;
+}
+
+bool
+forward_is_disguised(const struct message *request,
+	const struct forward_request_options *options)
+{
+	unsigned i;
+
+	for (i = 0; i < request->n_fields; i++) {
+		const struct field *field = &request->fields[i];
+		struct slice name = message_field_name(request, field);
+
+		if (field->id == FIELD_OTHER &&
+			!slice_equal_nocase(name, options->override_header) &&
+			is_forbidden(name, options))
+			return true;
+	}
+	return false;
+}
+
+/* A trailer can say nothing that perch vouches for in the head. */
+static bool
+may_trail(struct slice name, const struct forward_request_options *options)
+{
+	switch (field_identify(name)) {
+	case FIELD_X_FORWARDED_FOR:
+	case FIELD_X_FORWARDED_HOST:
+	case FIELD_X_FORWARDED_PROTO:
+	case FIELD_X_REQUEST_ID:
 		return false;
-	for (i = 0; i < name.len; i++)
-		if (fold(name.ptr[i]) != fold(other.ptr[i]))
-			return false;
-	return true;
-}
-
-/* A field that only this proxy may send, by whatever spelling. */
-static bool
-is_vouched_for(struct slice name, struct slice override_header)
-{
-	return is_folded_name(name, override_header) ||
-	       is_folded_name(name, SLICE("X-Forwarded-For")) ||
-	       is_folded_name(name, SLICE("X-Forwarded-Proto")) ||
-	       is_folded_name(name, SLICE("X-Forwarded-Host")) ||
-	       is_folded_name(name, SLICE("X-Request-Id"));
-}
-
-static bool
-is_disguised(struct slice name, struct slice override_header)
-{
-	return memchr(name.ptr, '_', name.len) != NULL &&
-	       is_vouched_for(name, override_header);
+	case FIELD_CLAIM:
+		return may_claim(name, options);
+	default:
+		return !is_forbidden(name, options);
+	}
 }
 
 struct slice
-forward_trailers(struct slice trailers, struct slice override_header)
+forward_trailers(
+	struct slice trailers, const struct forward_request_options *options)
 {
 	struct slice rest = trailers;
 	struct slice name;
@@ -167,7 +187,7 @@ forward_trailers(struct slice trailers, struct slice override_header)
 		if (end == NULL)
 			return SLICE_NONE;
 		name = (struct slice){rest.ptr, (size_t)(end - rest.ptr)};
-		if (is_vouched_for(name, override_header))
+		if (!may_trail(name, options))
 			return SLICE_NONE;
 		end = memchr(rest.ptr, '\n', rest.len);
 		if (end == NULL)
@@ -239,10 +259,14 @@ forward_request_field(struct forward_head *head, unsigned index,
 		if (!options->keeps_request_id)
 			forward_drop(head, index);
 		break;
-	case FIELD_OTHER:
+	case FIELD_CLAIM:
 		name = message_field_name(request, field);
-		if (is_folded_name(name, options->override_header) ||
-			is_disguised(name, options->override_header))
+		if (is_forbidden(name, options) ||
+			(!is_trusted && !may_claim(name, options)))
+			forward_drop(head, index);
+		break;
+	case FIELD_OTHER:
+		if (is_forbidden(message_field_name(request, field), options))
 			forward_drop(head, index);
 		break;
 	default:

@@ -37,6 +37,7 @@ libperch_a_SOURCES += \
 	lb/proxy/retry.c lb/proxy/retry.h \
 	lb/proxy/route.c lb/proxy/route.h \
 	lb/proxy/route_path.c lb/proxy/route_path.h \
+	lb/proxy/disguise.c lb/proxy/disguise.h \
 	lb/proxy/sequence.c lb/proxy/sequence.h \
 	lb/proxy/settings.c lb/proxy/settings.h \
 	lb/proxy/shard.c lb/proxy/shard.h \

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "http/field.h"
+#include "proxy/disguise.h"
 
 enum choice {
 	IS_TRUSTED = 1,
@@ -21,7 +22,11 @@ enum choice {
 	HAS_ODD_HEADER = 16,
 	HAS_SUFFIXED_COOKIE = 32,
 	IS_IPV6 = 64,
+	LETS_CLAIM = 128,
 };
+
+static char real_ip[] = "X-Real-IP";
+static char *let_through[] = {real_ip};
 
 static struct address peer;
 static struct forward_request_options options;
@@ -61,6 +66,8 @@ choose(uint8_t choices, const struct message *request)
 			is_suffixed ? SLICE("perch_web") : SLICE("perch"),
 		.former_cookie_name =
 			is_suffixed ? SLICE("perch") : SLICE("perch_web"),
+		.claims = let_through,
+		.n_claims = choices & LETS_CLAIM ? 1 : 0,
 		.drops_conditions = choices & DROPS_CONDITIONS,
 		.is_upgrade = (choices & IS_UPGRADE) && request->has_upgrade &&
 			      slice_equal_nocase(upgrade, SLICE("websocket")),
@@ -69,6 +76,65 @@ choose(uint8_t choices, const struct message *request)
 	options.keeps_request_id =
 		(choices & KEEPS_ID) && options.client.is_trusted &&
 		message_find(request, FIELD_X_REQUEST_ID).len > 0;
+}
+
+/* What only a proxy says of its client, told anew: names, and what begins so. */
+static const char *const claims[] = {"forwarded", "x-forwarded", "x-real-ip",
+	"client-ip", "x-client-ip", "x-remote-ip", "x-remote-addr",
+	"true-client-ip", "x-cluster-client-ip", "cf-connecting-ip",
+	"fastly-client-ip", "x-originating-ip", "proxy-client-ip",
+	"wl-proxy-client-ip", "x-host", "x-http-host-override", "x-scheme",
+	"x-url-scheme", "front-end-https", "x-rewrite-url", "client-cert",
+	"client-cert-chain", "x-client-cert", "proxy", NULL};
+static const char *const claim_families[] = {
+	"x-forwarded-", "x-original-", "x-ssl-client-", NULL};
+/* Some of what a disguise may pass for. */
+static const char *const meant[] = {"content-length", "transfer-encoding",
+	"user-agent", "if-match", "sec-fetch-mode", "x-perch-key",
+	"content-encoding", "proxy-connection", NULL};
+
+static bool
+is_in_family(struct slice name)
+{
+	for (unsigned i = 0; claim_families[i] != NULL; i++) {
+		struct slice family = slice_from_string(claim_families[i]);
+		struct slice start = {name.ptr, family.len};
+
+		if (name.len > family.len && relay_looks_like(start, family))
+			return true;
+	}
+	return false;
+}
+
+static bool
+looks_like_one_of(struct slice name, const char *const *names)
+{
+	for (unsigned i = 0; names[i] != NULL; i++)
+		if (relay_looks_like(name, slice_from_string(names[i])))
+			return true;
+	return false;
+}
+
+static bool
+is_claim(struct slice name)
+{
+	return looks_like_one_of(name, claims) || is_in_family(name);
+}
+
+static bool
+may_claim(struct slice name)
+{
+	return options.client.is_trusted ||
+	       (options.n_claims > 0 &&
+		       slice_equal_nocase(name, SLICE("X-Real-IP")));
+}
+
+/* Nobody is let through with these. */
+static bool
+is_known_disguise(struct slice name)
+{
+	return memchr(name.ptr, '_', name.len) != NULL &&
+	       (is_claim(name) || looks_like_one_of(name, meant));
 }
 
 static bool
@@ -88,6 +154,8 @@ stays(const struct message *request, const struct field *field)
 
 	if (relay_is_one_of(name, hop_by_hop) ||
 		relay_is_one_of(name, special) || is_perchs_own(name))
+		return false;
+	if (disguise_is_one(name) || (is_claim(name) && !may_claim(name)))
 		return false;
 	/* The one protocol that was asked about, of any list. */
 	if (slice_equal_nocase(name, SLICE("upgrade")))
@@ -126,6 +194,9 @@ check_disguises(const struct message *sent)
 			n_override++;
 		} else if (is_perchs_own(name)) {
 			CHECK(memchr(name.ptr, '_', name.len) == NULL);
+		} else {
+			CHECK(!is_known_disguise(name));
+			CHECK(!is_claim(name) || may_claim(name));
 		}
 	}
 	CHECK(n_override == 1);
@@ -280,8 +351,7 @@ check_request(const struct message *request, const struct message *sent)
 static struct slice
 filter_trailers(struct slice trailers)
 {
-	struct slice kept =
-		forward_trailers(trailers, options.override_header);
+	struct slice kept = forward_trailers(trailers, &options);
 	const char *line = kept.ptr;
 	size_t left = kept.len;
 
@@ -292,6 +362,8 @@ filter_trailers(struct slice trailers)
 
 		CHECK(colon != NULL && newline != NULL && colon < newline);
 		CHECK(!is_perchs_own(
+			(struct slice){line, (size_t)(colon - line)}));
+		CHECK(!is_known_disguise(
 			(struct slice){line, (size_t)(colon - line)}));
 		left -= (size_t)(newline + 1 - line);
 		line = newline + 1;

@@ -357,8 +357,9 @@ test_syntax_errors_have_a_place(void **state)
 				 "UTF-8 octet"},
 		{"a: 1\nb: &x 2\nb: *x\n" REST,
 			"t.yaml:1:1: unknown key \"a\"; known here: workers, "
-			"user, trusted_proxies, paths, timeouts, limits, log, "
-			"listeners, services, plans, notify, admin, state_dir"},
+			"user, trusted_proxies, paths, forwarded_fields, "
+			"underscores, timeouts, limits, log, listeners, "
+			"services, plans, notify, admin, state_dir"},
 		{"a: 1\n---\nb: 1\n",
 			"t.yaml:2:1: a second document (\"---\") in one file"},
 		{"- a\n", "t.yaml:1:1: the file: expected a map, not a list"},

@@ -17,6 +17,7 @@ static const struct {
 } known[] = {
 	{"Accept", FIELD_ACCEPT},
 	{"Cache-Control", FIELD_CACHE_CONTROL},
+	{"Forwarded", FIELD_CLAIM},
 	{"Connection", FIELD_CONNECTION},
 	{"Content-Length", FIELD_CONTENT_LENGTH},
 	{"Content-Type", FIELD_CONTENT_TYPE},
@@ -82,6 +83,35 @@ test_every_known_name_is_identified(void **state)
 	}
 }
 
+static void
+test_claims_have_many_names(void **state)
+{
+	static const char *const claims[] = {"Proxy", "X-Host", "X-Scheme",
+		"X-Real-IP", "Client-IP", "X-Forwarded", "X-Client-IP",
+		"X-Remote-IP", "Client-Cert", "X-Url-Scheme", "X-Rewrite-URL",
+		"X-Remote-Addr", "X-Client-Cert", "True-Client-IP",
+		"Front-End-Https", "Proxy-Client-IP", "CF-Connecting-IP",
+		"Fastly-Client-IP", "X-Originating-IP", "Client-Cert-Chain",
+		"WL-Proxy-Client-IP", "X-Cluster-Client-IP",
+		"X-HTTP-Host-Override", "X-Forwarded-Port", "X-Forwarded-By",
+		"X-Forwarded-Prefix", "X-Forwarded-Ssl", "x-forwarded-server",
+		"X-FORWARDED-SCHEME", "X-Original-URL", "X-Original-Host",
+		"X-Ssl-Client-Verify"};
+	static const char *const others[] = {"Prox", "Proxies", "X-Hosts",
+		"X-Forwarder", "X-Forwarded_Port", "Y-Forwarded-Port",
+		"X-Originals", "Accept-Encoding", "Accept-Language",
+		"Authorization", "Sec-CH-UA-Mobile", "Content-Encoding",
+		"Origin", "DNT", "Upgrade-Insecure-Requests", "X-Ssl-Client"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++)
+		if (identify(claims[i], strlen(claims[i])) != FIELD_CLAIM)
+			fail_msg("%s", claims[i]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (identify(others[i], strlen(others[i])) != FIELD_OTHER)
+			fail_msg("%s", others[i]);
+}
+
 /* Every single byte changed, and every length but the right one. */
 static void
 test_nearly_known_names_are_other(void **state)
@@ -99,13 +129,19 @@ test_nearly_known_names_are_other(void **state)
 				if (tolower(c) == tolower(was))
 					continue;
 				name[j] = (char)c;
-				assert_int_equal(
-					identify(name, len), FIELD_OTHER);
+				assert_int_equal(identify(name, len),
+					strncasecmp(name, "X-Forwarded-", 12) ==
+							0
+						? FIELD_CLAIM
+						: FIELD_OTHER);
 			}
 			name[j] = was;
 		}
 		strcat(name, "x");
-		assert_int_equal(identify(name, len + 1), FIELD_OTHER);
+		assert_int_equal(identify(name, len + 1),
+			strncasecmp(name, "X-Forwarded-", 12) == 0
+				? FIELD_CLAIM
+				: FIELD_OTHER);
 		assert_int_not_equal(identify(name, len - 1), known[i].id);
 	}
 	assert_int_equal(identify("", 0), FIELD_OTHER);
@@ -370,6 +406,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_known_name_is_identified),
+		cmocka_unit_test(test_claims_have_many_names),
 		cmocka_unit_test(test_nearly_known_names_are_other),
 		cmocka_unit_test(test_tokens_are_of_token_characters),
 		cmocka_unit_test(test_lists_are_parted_at_commas),

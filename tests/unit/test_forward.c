@@ -193,9 +193,101 @@ test_fields_that_pass_for_perchs_own_are_dropped(void **state)
 		assert_string_equal(
 			forwarded_with(bytes), GET HOST "X_Kept: 1\r\n" ADDED);
 	}
+}
+
+/* Whatever its name with dashes means, and whoever sends it. */
+static void
+test_disguised_fields_are_dropped(void **state)
+{
+	static const char *const names[] = {"Content_Length", "content_type",
+		"Transfer_Encoding", "User_Agent", "If_None_Match", "Sec_Fetch_Mode",
+		"Sec_Websocket_Key", "X_Real_IP", "x_forwarded_port",
+		"X_Forwarded-Anything", "X-Original_URL", "Proxy_Connection",
+		"Keep_Alive", "Set_Cookie", "Content_Encoding",
+		"Access_Control_Request_Method", "Accept_Encoding",
+		"Proxy_Authorization", "X_Http_Method_Override",
+		"X_CSRF_Token", "Last_Event_ID", "X_Perch_Rescued",
+		"X_Perch_Key", "Max_Forwards", "Client_Cert",
+		"X_Forwarded_"
+		"Of_A_Name_That_Is_Longer_Than_Any_That_Means_Something"};
+	char bytes[256];
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(bytes, sizeof(bytes), "%s: 1\r\nX_Kept: 1\r\n",
+			names[i]);
+		options.client.is_trusted = i % 2 == 0;
+		options.passes_underscores = false;
+		assert_string_equal(
+			forwarded_with(bytes), GET HOST "X_Kept: 1\r\n" ADDED);
+		assert_true(forward_is_disguised(&message, &options));
+		options.passes_underscores = true;
+		snprintf(bytes, sizeof(bytes), "%s: 1\r\n", names[i]);
+		assert_non_null(strstr(forwarded_with(bytes), names[i]));
+		assert_false(forward_is_disguised(&message, &options));
+	}
+}
+
+static void
+test_underscores_alone_are_no_disguise(void **state)
+{
+	static const char lines[] =
+		"X_Kept: 1\r\nsession_id: 1\r\nLength_Content: 1\r\n"
+		"_: 1\r\n"
+		"X_A_Name_That_Is_Longer_Than_Any_That_Would_Mean_Something_To_"
+		"Us: 1\r\n";
+
+	assert_string_equal(forwarded_with(lines),
+		GET HOST
+		"X_Kept: 1\r\nsession_id: 1\r\nLength_Content: 1\r\n"
+		"_: 1\r\n"
+		"X_A_Name_That_Is_Longer_Than_Any_That_Would_Mean_Something_To_"
+		"Us: 1\r\n" ADDED);
+}
+
+/* Passing them is for backends that tell them apart: perch's own word stays
+ * its own under its own name. */
+static void
+test_version_is_perchs_word_with_underscores_passed_too(void **state)
+{
+	options.passes_underscores = true;
 	assert_string_equal(
-		forwarded_with("X_Forwarded: 1\r\nX_Forwarded_Forx: 1\r\n"),
-		GET HOST "X_Forwarded: 1\r\nX_Forwarded_Forx: 1\r\n" ADDED);
+		forwarded_with("X-Perch-Version: web=v1\r\n"
+			       "X_Perch_Version: web=v1\r\n"
+			       "X_Forwarded_For: 10.0.0.1\r\n"),
+		GET HOST "X_Perch_Version: web=v1\r\n"
+			 "X_Forwarded_For: 10.0.0.1\r\n" ADDED);
+}
+
+#define CLAIMS                                                                 \
+	"Forwarded: for=10.0.0.1\r\nX-Forwarded-Port: 443\r\n"                 \
+	"X-Real-IP: 10.0.0.1\r\nx-original-url: /admin\r\n"                    \
+	"X-Forwarded-User: root\r\nProxy: http://evil.example\r\n"
+
+static void
+test_claims_of_strangers_are_dropped(void **state)
+{
+	static char real_ip[] = "x-real-ip", forwarded[] = "Forwarded";
+	static char *let_through[] = {real_ip, forwarded};
+
+	assert_string_equal(forwarded_with(CLAIMS), GET HOST ADDED);
+	options.claims = let_through;
+	options.n_claims = 2;
+	assert_string_equal(forwarded_with(CLAIMS "X_Real_IP: 10.0.0.2\r\n"),
+		GET HOST "Forwarded: for=10.0.0.1\r\n"
+			 "X-Real-IP: 10.0.0.1\r\n" ADDED);
+	assert_int_equal(
+		forward_trailers(SLICE("X-Real-IP: a\r\n"), &options).len, 14);
+}
+
+static void
+test_claims_of_trusted_peers_are_passed_on(void **state)
+{
+	options.client.is_trusted = true;
+	assert_string_equal(forwarded_with(CLAIMS), GET HOST CLAIMS ADDED);
+	/* Unless it is the field by which perch names the version. */
+	options.override_header = SLICE("X-Real-IP");
+	assert_null(strstr(forwarded_with(CLAIMS), "X-Real-IP: 10"));
 }
 
 static void
@@ -205,6 +297,8 @@ test_trailers_that_pass_for_perchs_own_are_dropped(void **state)
 		"X-Sum: 1\r\nx_perch_version:\r\n",
 		"X_Forwarded_For: a\r\nX-Sum: 1\r\n", "X-Request-Id: a\r\n",
 		"X-Forwarded-Proto: a: b\r\n", "X-Forwarded-Host: a\r\n",
+		"X-Real-IP: a\r\n", "x_real_ip: a\r\n",
+		"Content_Length: 1\r\n", "X_Forwarded_Port: 1\r\n",
 		/* What is no line at all, which no parser lets through. */
 		"X-Sum", "X-Sum: 1"};
 	static const char good[] = "X-Sum: a: X-Forwarded-For: b\r\nB:\r\n";
@@ -214,16 +308,15 @@ test_trailers_that_pass_for_perchs_own_are_dropped(void **state)
 
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		copy = exact_copy(bad[i], strlen(bad[i]));
-		left = forward_trailers((struct slice){copy, strlen(bad[i])},
-			options.override_header);
+		left = forward_trailers(
+			(struct slice){copy, strlen(bad[i])}, &options);
 		assert_int_equal(left.len, 0);
 		free(copy);
 	}
-	left = forward_trailers(SLICE(good), options.override_header);
+	left = forward_trailers(SLICE(good), &options);
 	assert_ptr_equal(left.ptr, good);
 	assert_int_equal(left.len, strlen(good));
-	left = forward_trailers(
-		(struct slice){NULL, 0}, options.override_header);
+	left = forward_trailers((struct slice){NULL, 0}, &options);
 	assert_int_equal(left.len, 0);
 }
 
@@ -608,6 +701,11 @@ main(void)
 		TEST(test_connection_cannot_name_what_is_added),
 		TEST(test_fields_that_pass_for_perchs_own_are_dropped),
 		TEST(test_trailers_that_pass_for_perchs_own_are_dropped),
+		TEST(test_disguised_fields_are_dropped),
+		TEST(test_underscores_alone_are_no_disguise),
+		TEST(test_version_is_perchs_word_with_underscores_passed_too),
+		TEST(test_claims_of_strangers_are_dropped),
+		TEST(test_claims_of_trusted_peers_are_passed_on),
 		TEST(test_content_length_is_folded_to_one),
 		TEST(test_chunked_is_said_anew),
 		TEST(test_trusted_proxy_is_believed),

@@ -204,8 +204,78 @@ def test_underscores_are_no_way_around(shared, untrusting, trusts, name):
         assert request.one("X_Kept") == "1"
 
 
+DISGUISED = ["Content_Length", "Transfer_Encoding", "X_Real_IP", "Sec_Fetch_Mode",
+             "X_Perch_Key", "User_Agent", "if_none_match", "Proxy_Connection"]
+
+
+@pytest.mark.parametrize("trusts", [False, True])
+def test_disguised_fields_are_left_out(shared, untrusting, trusts):
+    request = forwarded(shared if trusts else untrusting,
+                        [(name, "1") for name in DISGUISED] + [("X_A", "2")])
+    assert not [n for n, _ in request.fields if n in DISGUISED]
+    assert request.one("X_A") == "2"
+
+
+def test_underscores_can_be_passed_on(start, backends):
+    one = backends("one")
+    perch = start({"web": one}, underscores="pass")
+    request = forwarded((perch, one), [(name, "1") for name in DISGUISED])
+    for name in DISGUISED:
+        assert request.one(name) == "1"
+
+
+def test_underscores_can_be_refused(start, backends):
+    one = backends("one")
+    perch = start({"web": one}, underscores="refuse")
+    with RawClient(perch.port) as client:
+        for name in DISGUISED:
+            assert client.request(fields={name: "1"}).status == 400, name
+        assert client.request(fields={"X_A": "1"}).status == 200
+        assert client.request("POST", body=b"a", fields={
+            "Content_Length": "0"}).status == 400
+    perch.wait_log("passes for another by its underscores")
+    assert len(one.requests) == 1
+
+
+CLAIMS = [
+    ("Forwarded", "for=192.0.2.7"), ("X-Forwarded-Port", "443"),
+    ("X-Forwarded-Prefix", "/x"), ("X-Forwarded-Ssl", "on"),
+    ("X-Forwarded-Server", "a"), ("X-Forwarded-By", "a"),
+    ("X-Forwarded-Scheme", "https"), ("X-Real-IP", "192.0.2.7"),
+    ("X-Original-URL", "/admin"), ("X-Rewrite-URL", "/admin"),
+    ("X-Original-Host", "a"), ("X-Host", "a"), ("X-Client-IP", "192.0.2.7"),
+    ("True-Client-IP", "192.0.2.7"), ("Client-IP", "192.0.2.7"),
+    ("X-Cluster-Client-IP", "192.0.2.7"), ("Front-End-Https", "on"),
+    ("X-Url-Scheme", "https"), ("CF-Connecting-IP", "192.0.2.7"),
+    ("Proxy", "http://192.0.2.7/"), ("Client-Cert", ":AA==:")]
+
+
+def test_claims_of_an_untrusted_peer_are_taken_out(untrusting):
+    request = forwarded(untrusting, CLAIMS + [("X-Kept", "1")])
+    for name, value in CLAIMS:
+        assert not request.has(name), name
+    assert request.one("X-Kept") == "1"
+
+
+def test_claims_of_a_trusted_peer_are_passed_on(shared, backend):
+    request = forwarded(shared, CLAIMS)
+    for name, value in CLAIMS:
+        assert request.one(name) == value
+
+
+def test_some_claims_can_be_let_through(start, backends):
+    one = backends("one")
+    perch = start({"web": one}, trusted_proxies=[],
+                  forwarded_fields=["cf-connecting-ip", "X-Real-IP"])
+    request = forwarded((perch, one), CLAIMS)
+    for name, value in CLAIMS:
+        assert request.has(name) == (name in (
+            "CF-Connecting-IP", "X-Real-IP")), name
+
+
 @pytest.mark.parametrize("name", [
-    "X-Perch-Version", "x-perch_version", "X_Forwarded_For"])
+    "X-Perch-Version", "x-perch_version", "X_Forwarded_For", "X-Real-IP",
+    "Content_Length"])
 @pytest.mark.parametrize("pieces", [1, 2])
 def test_trailers_are_no_way_around(untrusting, name, pieces):
     perch, backend = untrusting
