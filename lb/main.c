@@ -3,11 +3,13 @@
  * layers below.
  */
 #include <event2/event.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admin/events.h"
 #include "admin/server.h"
@@ -164,6 +166,27 @@ watch_signals(struct perch *perch, struct event *events[5])
 	return true;
 }
 
+/* By itself libevent would write to stderr, and wait for it. */
+static void
+on_library_log(int severity, const char *message)
+{
+	if (severity == EVENT_LOG_WARN || severity == EVENT_LOG_ERR)
+		log_warn("libevent: %s", message);
+}
+
+/* What is opened next would else get their numbers, and the log's lines. */
+static void
+fill_standard_descriptors(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 static int
 run(const char *path)
 {
@@ -173,6 +196,8 @@ run(const char *path)
 	int status = 1;
 	int i;
 
+	fill_standard_descriptors();
+	event_set_log_callback(on_library_log);
 	perch.base = event_base_new();
 	if (perch.base == NULL) {
 		log_error("cannot make an event loop");

@@ -5,6 +5,8 @@
 #include "admin/exposition.h"
 #include "admin/view.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "proxy/access_log.h"
 
 /* In the order in which they are written. */
 enum family {
@@ -13,6 +15,8 @@ enum family {
 	RELOADS,
 	LAST_RELOAD,
 	WEBHOOK_DELIVERIES,
+	LOG_DROPPED,
+	ACCESS_LOG_DROPPED,
 	WORKERS,
 	CLIENT_CONNECTIONS,
 	ACCEPTED,
@@ -66,6 +70,11 @@ static const struct exposition_about about[N_FAMILIES] = {
 	[WEBHOOK_DELIVERIES] = {"perch_webhook_deliveries_total", COUNTER,
 		"Events delivered to webhooks, tries that failed, events "
 		"dropped."},
+	[LOG_DROPPED] = {"perch_log_lines_dropped_total", COUNTER,
+		"Lines of the log that were lost, as nothing took them."},
+	[ACCESS_LOG_DROPPED] = {"perch_access_log_lines_dropped_total", COUNTER,
+		"Lines of the access log that were lost, as nothing took "
+		"them."},
 	[WORKERS] = {"perch_workers", GAUGE, "Worker threads."},
 	[CLIENT_CONNECTIONS] = {"perch_client_connections", GAUGE,
 		"Client connections that are open."},
@@ -265,6 +274,8 @@ add_process(struct writer *writer)
 	exposition_double(&writer->families[LAST_RELOAD], no_labels(),
 		(double)source->reloads.last_wall_ns / (double)CLOCK_NS_PER_S);
 	add_webhooks(writer);
+	add_u64(writer, LOG_DROPPED, log_dropped());
+	add_u64(writer, ACCESS_LOG_DROPPED, access_log_dropped());
 	add_workers(writer);
 }
 

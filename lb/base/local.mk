@@ -6,6 +6,7 @@ libperch_a_SOURCES += \
 	lb/base/list.h \
 	lb/base/log.c lb/base/log.h \
 	lb/base/memory.c lb/base/memory.h \
+	lb/base/outlet.c lb/base/outlet.h \
 	lb/base/pool.c lb/base/pool.h \
 	lb/base/prefetch.h \
 	lb/base/slice.h \

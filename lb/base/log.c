@@ -1,20 +1,16 @@
 /*
- * A line is formatted on the caller's stack and leaves in one write(2), so
- * that lines of different threads never mix and no lock is held. The file's
- * descriptor, once opened, keeps its number for the life of the program:
- * another file is put under it with dup3(2), which is atomic, so that a
- * thread in the middle of a write can't meet a descriptor closed or reused.
+ * A line is formatted on the caller's stack and left with an outlet, whose
+ * thread writes it: nobody who logs ever waits for who reads. The outlet of
+ * stderr is made for the first line, so that what is said before there is a
+ * config goes the same way.
  */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "base/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,20 +19,25 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/outlet.h"
 
 /* An event of a release of several services, with its signals, has a few KiB;
  * cut, it would be no JSON. */
 #define LINE_SIZE 16384
-#define TO_SYSLOG (-1)
+#define WAITING_MAX (256 * 1024)
+/* That lines were dropped is said at most so often. */
+#define GAP_NS CLOCK_NS_PER_S
 
-/* The descriptor that lines go to, or TO_SYSLOG. */
-static atomic_int sink = STDERR_FILENO;
 static atomic_int threshold = LOG_LEVEL_INFO;
+static _Atomic uint64_t n_dropped;
 
-/* Opening and reopening only; writing takes no lock. */
-static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
-static int file_fd = -1;
-static char *file_path; /* NULL: lines go elsewhere */
+/* Held while a line is made and left, never while one is written. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct outlet *outlet;
+static char *target; /* of the outlet; NULL before there is one */
+static bool is_syslog;
+static uint64_t n_dropped_said;
+static uint64_t said_ns;
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -52,74 +53,105 @@ static const int level_priorities[] = {
 	[LOG_LEVEL_DEBUG] = LOG_DEBUG,
 };
 
-/* Puts the file under file_fd. Called with the lock held. */
-static bool
-open_file(const char *path, struct error *error)
-{
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+/* --- where to -------------------------------------------------------------- */
 
-	if (fd < 0) {
-		error_set(error, "can't open log file %s: %s", path,
-			strerror(errno));
-		return false;
+/* The outlet's line has the level in front, as a digit. */
+static void
+put_to_syslog(const char *line, size_t len)
+{
+	static bool is_open;
+
+	/* Not where the target is set: syslog(3) may hold its lock for long. */
+	if (!is_open)
+		openlog("perch", LOG_PID, LOG_DAEMON);
+	is_open = true;
+	syslog(level_priorities[line[0] - '0'], "%.*s", (int)len - 2, line + 1);
+}
+
+static struct outlet *
+open_outlet(const char *name, struct error *error)
+{
+	struct outlet_setup setup = {
+		.size = WAITING_MAX,
+		.n_dropped = &n_dropped,
+	};
+
+	if (strcmp(name, "stderr") == 0)
+		setup.fd = STDERR_FILENO;
+	else if (strcmp(name, "syslog") == 0)
+		setup.put = put_to_syslog;
+	else
+		setup.path = name;
+	return outlet_open(&setup, error);
+}
+
+/* With the lock held. */
+static void
+switch_to(struct outlet *other, const char *name)
+{
+	if (outlet != NULL)
+		outlet_close(outlet);
+	outlet = other;
+	free(target);
+	target = memory_strdup(name);
+	is_syslog = strcmp(name, "syslog") == 0;
+}
+
+static bool
+is_target(const char *name)
+{
+	bool is;
+
+	pthread_mutex_lock(&lock);
+	is = outlet != NULL && strcmp(target, name) == 0;
+	pthread_mutex_unlock(&lock);
+	return is;
+}
+
+bool
+log_open(const char *name, enum log_level level, struct error *error)
+{
+	struct outlet *other;
+	struct error reason;
+
+	if (is_target(name)) {
+		log_reopen();
+	} else {
+		other = open_outlet(name, &reason);
+		if (other == NULL) {
+			error_set(error, "can't open log file %s: %s", name,
+				reason.message);
+			return false;
+		}
+		pthread_mutex_lock(&lock);
+		switch_to(other, name);
+		pthread_mutex_unlock(&lock);
 	}
-	if (file_fd < 0) {
-		file_fd = fd;
-		return true;
-	}
-	if (dup3(fd, file_fd, O_CLOEXEC) < 0) {
-		error_set(error, "can't switch to log file %s: %s", path,
-			strerror(errno));
-		close(fd);
-		return false;
-	}
-	close(fd);
+	atomic_store(&threshold, (int)level);
 	return true;
 }
 
-/* Called with the lock held; path is NULL where the target is no file. */
-static void
-switch_to(int fd, const char *path)
+void
+log_reopen(void)
 {
-	char *copy = path != NULL ? memory_strdup(path) : NULL;
-
-	free(file_path);
-	file_path = copy;
-	atomic_store(&sink, fd);
+	pthread_mutex_lock(&lock);
+	if (outlet != NULL)
+		outlet_reopen(outlet);
+	pthread_mutex_unlock(&lock);
 }
 
-bool
-log_open(const char *target, enum log_level level, struct error *error)
+uint64_t
+log_dropped(void)
 {
-	bool ok = true;
-
-	pthread_mutex_lock(&open_lock);
-	if (strcmp(target, "stderr") == 0) {
-		switch_to(STDERR_FILENO, NULL);
-	} else if (strcmp(target, "syslog") == 0) {
-		openlog("perch", LOG_PID, LOG_DAEMON);
-		switch_to(TO_SYSLOG, NULL);
-	} else if (open_file(target, error)) {
-		switch_to(file_fd, target);
-	} else {
-		ok = false;
-	}
-	if (ok)
-		atomic_store(&threshold, (int)level);
-	pthread_mutex_unlock(&open_lock);
-	return ok;
+	return atomic_load_explicit(&n_dropped, memory_order_relaxed);
 }
 
-bool
-log_reopen(struct error *error)
-{
-	bool ok;
+/* --- lines ----------------------------------------------------------------- */
 
-	pthread_mutex_lock(&open_lock);
-	ok = file_path == NULL || open_file(file_path, error);
-	pthread_mutex_unlock(&open_lock);
-	return ok;
-}
+struct line {
+	char text[LINE_SIZE];
+	size_t len;
+};
 
 /* "2026-01-31T12:00:00.000Z info "; returns its length. */
 static size_t
@@ -131,44 +163,97 @@ format_prefix(char *out, size_t size, enum log_level level)
 			     out + len, size - len, " %s ", level_names[level]);
 }
 
+/* With the lock held: syslog adds the time itself. */
 static void
-write_line(int fd, const char *line, size_t len)
+begin(struct line *line, enum log_level level)
 {
-	/* Nobody is left to be told that this failed. */
-	while (write(fd, line, len) < 0 && errno == EINTR)
-		continue;
+	if (!is_syslog) {
+		line->len =
+			format_prefix(line->text, sizeof(line->text), level);
+		return;
+	}
+	line->text[0] = (char)('0' + level);
+	line->len = 1;
+}
+
+/* What a peer sent may be quoted; it must not forge a second line. */
+static void
+finish(struct line *line, size_t start)
+{
+	/* Too long: cut, with room for the line's end. */
+	if (line->len > sizeof(line->text) - 2)
+		line->len = sizeof(line->text) - 2;
+	for (size_t i = start; i < line->len; i++) {
+		if ((unsigned char)line->text[i] < 0x20 ||
+			line->text[i] == 0x7f)
+			line->text[i] = '?';
+	}
+	line->text[line->len++] = '\n';
+}
+
+/* With the lock held: where lines are missing, and as often as is bearable. */
+static void
+say_dropped(void)
+{
+	uint64_t n = log_dropped();
+	uint64_t now_ns = clock_monotonic_ns();
+	struct line line;
+	size_t start;
+
+	if (n == n_dropped_said || now_ns - said_ns < GAP_NS)
+		return;
+	begin(&line, LOG_LEVEL_WARN);
+	start = line.len;
+	line.len += (size_t)snprintf(line.text + start,
+		sizeof(line.text) - start,
+		"the log took nothing: %llu of its lines are lost by now",
+		(unsigned long long)n);
+	finish(&line, start);
+	if (!outlet_write(outlet, line.text, line.len))
+		return;
+	n_dropped_said = n;
+	said_ns = now_ns;
+}
+
+/* With the lock held. */
+static void
+leave(const struct line *line)
+{
+	if (outlet == NULL) {
+		outlet = open_outlet("stderr", NULL);
+		free(target);
+		target = memory_strdup("stderr");
+	}
+	/* Without a thread nothing works; this one may say why. */
+	if (outlet == NULL) {
+		(void)!write(STDERR_FILENO, line->text, line->len);
+		return;
+	}
+	say_dropped();
+	outlet_write(outlet, line->text, line->len);
 }
 
 void
 log_write(enum log_level level, const char *format, ...)
 {
-	char line[LINE_SIZE];
-	size_t start, len, i;
 	int saved_errno = errno;
-	int fd, wanted;
+	struct line line;
+	size_t start;
 	va_list args;
+	int wanted;
 
 	if ((int)level > atomic_load_explicit(&threshold, memory_order_relaxed))
 		return;
-	fd = atomic_load(&sink);
-	start = fd == TO_SYSLOG ? 0 : format_prefix(line, sizeof(line), level);
+	pthread_mutex_lock(&lock);
+	begin(&line, level);
+	start = line.len;
 	va_start(args, format);
-	wanted = vsnprintf(line + start, sizeof(line) - start, format, args);
+	wanted = vsnprintf(
+		line.text + start, sizeof(line.text) - start, format, args);
 	va_end(args);
-	len = start + (wanted > 0 ? (size_t)wanted : 0);
-	/* Too long: cut, with room for the line's end. */
-	if (len > sizeof(line) - 2)
-		len = sizeof(line) - 2;
-	/* What a peer sent may be quoted; it must not forge a second line. */
-	for (i = start; i < len; i++) {
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-			line[i] = '?';
-	}
-	if (fd == TO_SYSLOG) {
-		syslog(level_priorities[level], "%.*s", (int)len, line);
-	} else {
-		line[len++] = '\n';
-		write_line(fd, line, len);
-	}
+	line.len += wanted > 0 ? (size_t)wanted : 0;
+	finish(&line, start);
+	leave(&line);
+	pthread_mutex_unlock(&lock);
 	errno = saved_errno;
 }

@@ -1,8 +1,7 @@
 #include "proxy/access_log.h"
 
-#include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,62 +10,63 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/outlet.h"
 
 /* The longest line; what is longer has its client's words cut. */
 #define LINE_MAX_LEN (32 * 1024)
 /* Of one field that a client chose, escaped: seven of them fit a line. */
 #define VALUE_MAX 4096
 
-static int
-open_file(const char *file)
-{
-	if (strcmp(file, "stdout") == 0)
-		return dup(STDOUT_FILENO);
-	return open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640);
-}
+/* What may wait for a file: a second and more of what a busy machine writes. */
+#define WAITING_MAX (4 * 1024 * 1024)
+
+static _Atomic uint64_t n_dropped;
 
 struct access_log *
 access_log_open(
 	const char *file, enum config_access_format format, struct error *error)
 {
+	bool is_stdout = strcmp(file, "stdout") == 0;
+	struct outlet_setup setup = {
+		.path = is_stdout ? NULL : file,
+		.fd = STDOUT_FILENO,
+		.size = WAITING_MAX,
+		.n_dropped = &n_dropped,
+	};
+	struct error reason;
+	struct outlet *outlet = outlet_open(&setup, &reason);
 	struct access_log *log;
-	int fd = open_file(file);
 
-	if (fd < 0) {
+	if (outlet == NULL) {
 		error_set(error, "cannot open access log %s: %s", file,
-			strerror(errno));
+			reason.message);
 		return NULL;
 	}
 	log = memory_zalloc(sizeof(*log));
-	log->fd = fd;
+	log->outlet = outlet;
 	log->file = memory_strdup(file);
 	log->format = format;
 	return log;
 }
 
-bool
-access_log_reopen(struct access_log *log, struct error *error)
+void
+access_log_reopen(struct access_log *log)
 {
-	int fd = open_file(log->file);
-
-	/* dup3 replaces it in one step: no writer ever sees a closed one. */
-	if (fd < 0 || dup3(fd, log->fd, O_CLOEXEC) < 0) {
-		error_set(error, "cannot reopen access log %s: %s", log->file,
-			strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return false;
-	}
-	close(fd);
-	return true;
+	outlet_reopen(log->outlet);
 }
 
 void
 access_log_close(struct access_log *log)
 {
-	close(log->fd);
+	outlet_close(log->outlet);
 	free(log->file);
 	free(log);
+}
+
+uint64_t
+access_log_dropped(void)
+{
+	return atomic_load_explicit(&n_dropped, memory_order_relaxed);
 }
 
 /* --- lines ------------------------------------------------------------------------ */
@@ -321,18 +321,8 @@ access_buffer_close(struct access_buffer *buffer)
 void
 access_buffer_flush(struct access_buffer *buffer)
 {
-	size_t done = 0;
-	ssize_t n;
-
-	while (done < buffer->len) {
-		n = write(buffer->log->fd, buffer->data + done,
-			buffer->len - done);
-		/* A full disk loses lines, never requests. */
-		if (n < 0 && errno != EINTR)
-			break;
-		if (n > 0)
-			done += (size_t)n;
-	}
+	if (buffer->len > 0)
+		outlet_write(buffer->log->outlet, buffer->data, buffer->len);
 	buffer->len = 0;
 }
 

@@ -2,8 +2,9 @@
  * access_log: a line for each request, in the format that the config says.
  *
  * The file is opened by control and shared; each worker gathers lines in a
- * buffer of its own and writes it when it is full or a second old. A rotation
- * replaces the file under the same descriptor, so workers need not be told.
+ * buffer of its own and leaves them with the log's outlet when it is full or a
+ * second old. A file that takes nothing costs lines, which are counted, and
+ * never a worker's time.
  */
 #ifndef PERCH_PROXY_ACCESS_LOG_H
 #define PERCH_PROXY_ACCESS_LOG_H
@@ -17,19 +18,23 @@
 
 struct event;
 struct event_base;
+struct outlet;
 
 struct access_log {
-	int fd;
+	struct outlet *outlet;
 	char *file;
 	enum config_access_format format;
 	unsigned n_users; /* snapshots; control only */
 };
 
 /* Control's: NULL with an error if the file can't be opened. */
-struct access_log *access_log_open(
-	const char *file, enum config_access_format format, struct error *error);
-bool access_log_reopen(struct access_log *log, struct error *error);
+struct access_log *access_log_open(const char *file,
+	enum config_access_format format, struct error *error);
+/* After a rotation: what comes now goes to a new file. */
+void access_log_reopen(struct access_log *log);
 void access_log_close(struct access_log *log);
+/* Lines lost since the start, of all there were. */
+uint64_t access_log_dropped(void);
 
 /* What a line tells. Slices with len 0 are shown as "-" or left out. */
 struct access_record {
@@ -68,7 +73,7 @@ struct access_buffer {
 
 bool access_buffer_init(struct access_buffer *buffer, struct event_base *base);
 void access_buffer_close(struct access_buffer *buffer);
-/* Writes out what it holds. */
+/* Leaves what it holds with the outlet. */
 void access_buffer_flush(struct access_buffer *buffer);
 void access_buffer_add(struct access_buffer *buffer,
 	const struct access_log *log, const struct access_record *record);

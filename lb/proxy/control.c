@@ -18,6 +18,8 @@
 /* How often draining looks whether it is over. */
 #define DRAIN_TICK_US 20000
 #define WORKERS_MAX 256
+/* That lines of the access log were dropped is said at most so often. */
+#define SAY_DROPPED_NS (60 * CLOCK_NS_PER_S)
 
 struct control {
 	struct event_base *base;
@@ -43,6 +45,9 @@ struct control {
 
 	uint64_t started_wall_ns;
 	struct control_reloads reloads;
+
+	uint64_t n_dropped_said; /* lines of the access log */
+	uint64_t dropped_said_ns;
 
 	struct event *drain_tick;
 	uint64_t drain_until_ns;
@@ -308,6 +313,24 @@ control_new(struct event_base *base, const char *config_path)
 	return control;
 }
 
+/* At the first and then at times, as it may go on for long. */
+static void
+say_dropped(struct control *control)
+{
+	uint64_t n = access_log_dropped();
+	uint64_t now_ns = clock_monotonic_ns();
+
+	if (n == control->n_dropped_said ||
+		(control->n_dropped_said > 0 &&
+			now_ns - control->dropped_said_ns < SAY_DROPPED_NS))
+		return;
+	log_warn("the access log took nothing: %llu of its lines are lost by "
+		 "now",
+		(unsigned long long)n);
+	control->n_dropped_said = n;
+	control->dropped_said_ns = now_ns;
+}
+
 static void
 on_second(evutil_socket_t fd, short what, void *arg)
 {
@@ -315,6 +338,7 @@ on_second(evutil_socket_t fd, short what, void *arg)
 
 	free_retired(control);
 	releases_expire(&control->releases);
+	say_dropped(control);
 }
 
 static void
@@ -530,16 +554,11 @@ control_reload(struct control *control)
 void
 control_reopen_logs(struct control *control)
 {
-	struct access_log *log;
-	struct error error;
-
 	if (control->snapshot == NULL)
 		return;
-	log = control->snapshot->access_log;
-	if (!log_reopen(&error))
-		log_error("%s", error.message);
-	if (log != NULL && !access_log_reopen(log, &error))
-		log_error("%s", error.message);
+	log_reopen();
+	if (control->snapshot->access_log != NULL)
+		access_log_reopen(control->snapshot->access_log);
 	log_info("logs reopened");
 }
 

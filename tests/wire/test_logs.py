@@ -1,21 +1,25 @@
 """Access logs and the log of errors."""
 
+import fcntl
 import json
 import os
 import re
 import signal
+import threading
 
 import pytest
 
-from perchtest import RawClient, wait_for
+from perchtest import Browser, RawClient, wait_for
 
 
 @pytest.fixture
 def logging(start, backends, tmp_path):
     """Starts a perch that logs to a file: logging("json") -> (perch, path,
     backend)."""
-    def make(form, **settings):
+    def make(form, prepare=None, **settings):
         path = str(tmp_path / "access.log")
+        if prepare:
+            prepare(path)
         backend = backends("one")
         perch = start({"web": backend}, log={
             "level": "info", "access": {"file": path, "format": form}},
@@ -162,7 +166,7 @@ def test_log_file_is_reopened(start, backends, tmp_path):
     path = str(tmp_path / "perch.log")
     perch = start({"web": backends("one")},
                   log={"target": path, "level": "info"})
-    assert os.path.getsize(path) > 0
+    wait_for("the first line", lambda: os.path.getsize(path) > 0)
     os.rename(path, path + ".1")
     perch.send_signal(signal.SIGUSR1)
     wait_for("the new file", lambda: os.path.exists(path))
@@ -176,7 +180,6 @@ def test_reason_for_the_version(start, backends, tmp_path):
     perch = start({"web": {"versions": {"v1": v1, "v2": v2},
                            "stable": "v1"}}, log={
         "access": {"file": path, "format": "json"}})
-    from perchtest import Browser
     with RawClient(perch.port) as client:
         browser = Browser(client)
         browser.navigate()
@@ -188,3 +191,154 @@ def test_reason_for_the_version(start, backends, tmp_path):
     assert [g["reason"] for g in got] == [
         "stable", "pin", "bucket", "override"]
     assert [g["version"] for g in got] == ["v1", "v1", "v2", "v1"]
+
+
+# -- what takes nothing -----------------------------------------------------
+
+class FullPipe:
+    """A pipe that nobody reads, and that is full, until drain()."""
+
+    def __init__(self):
+        self.reader, self.writer = os.pipe()
+        flags = fcntl.fcntl(self.writer, fcntl.F_GETFL)
+        fcntl.fcntl(self.writer, fcntl.F_SETFL, flags | os.O_NONBLOCK)
+        try:
+            while os.write(self.writer, b"-" * 4095 + b"\n"):
+                pass
+        except BlockingIOError:
+            pass
+        fcntl.fcntl(self.writer, fcntl.F_SETFL, flags)
+        self._text = b""
+        self._thread = None
+
+    def drain(self):
+        def read():
+            while got := os.read(self.reader, 1 << 16):
+                self._text += got
+        self._thread = threading.Thread(target=read)
+        self._thread.start()
+
+    def text(self):
+        return self._text.decode()
+
+    def close(self):
+        os.close(self.writer)
+        if self._thread is not None:
+            self._thread.join()
+        os.close(self.reader)
+
+
+@pytest.fixture
+def full_pipe():
+    pipe = FullPipe()
+    yield pipe
+    pipe.close()
+
+
+def dropped(perch, which):
+    return perch.admin.metrics().sum("perch_%s_lines_dropped_total" % which)
+
+
+def ask_until_lines_are_dropped(perch):
+    long = {"Referer": "r" * 4000, "User-Agent": "u" * 4000}
+    with RawClient(perch.port) as client:
+        for _ in range(100):
+            for _ in range(50):
+                assert client.request("GET", "/", fields=long).status == 200
+            if dropped(perch, "access_log") > 0:
+                return
+    raise AssertionError("no line was dropped")
+
+
+def test_nobody_waits_for_an_access_log_that_nobody_reads(logging):
+    perch, path, _ = logging("json", prepare=os.mkfifo, workers=2)
+    ask_until_lines_are_dropped(perch)
+    assert perch.admin.get("/healthz")
+    perch.wait_log("access log took nothing: [1-9][0-9]* of its lines")
+    # A reader that comes late gets lines that are whole, new ones too.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    text = b""
+    with RawClient(perch.port) as client:
+        def has_last():
+            nonlocal text
+            client.request("GET", "/last")
+            try:
+                while got := os.read(fd, 1 << 16):
+                    text += got
+            except BlockingIOError:
+                pass
+            return b"/last" in text
+        wait_for("a new line", has_last)
+    os.close(fd)
+    for line in text.splitlines():
+        json.loads(line)
+
+
+def test_term_does_not_wait_for_a_log_that_nobody_reads(logging):
+    perch, _, _ = logging("json", prepare=os.mkfifo)
+    ask_until_lines_are_dropped(perch)
+    perch.send_signal(signal.SIGTERM)
+    assert perch.wait(10) == 0
+
+
+def test_nobody_waits_for_a_stderr_that_nobody_reads(
+        start, backends, full_pipe, tmp_path):
+    """Not even at the start, when there are no threads yet."""
+    v1, v2 = backends("v1", "v2")
+    perch = start({"web": {"versions": {"v1": v1, "v2": v2},
+                           "stable": "v1"}}, output=full_pipe.writer,
+                  state=True)
+    good = open(perch.config_file).read()
+    bad = "".join("no_such_key_%d_%s: 1\n" % (i, "x" * 200)
+                  for i in range(1000))
+    with RawClient(perch.port) as client:
+        perch.admin.release("web", "v2", 100)
+        assert Browser(client).navigate().body == b"v2"
+        with open(perch.config_file, "w") as out:
+            out.write(good + bad)
+        for _ in range(3):
+            refused = perch.admin.metrics().sum(
+                "perch_config_reloads_total", result="refused")
+            perch.send_signal(signal.SIGHUP)
+            wait_for("the refusal", lambda: perch.admin.metrics().sum(
+                "perch_config_reloads_total", result="refused") > refused)
+        assert dropped(perch, "log") > 0
+        # It is taken back as fast as ever.
+        assert perch.ctl("rollback", "web", "--yes")[0] == 0
+        assert Browser(client).navigate().body == b"v1"
+    full_pipe.drain()
+    wait_for("all that waited", lambda: "no_such_key_1_" in full_pipe.text())
+    perch.send_signal(signal.SIGUSR1)
+    wait_for("what is missing to be said", lambda: re.search(
+        r" warn the log took nothing: [1-9]\d* of its lines are lost by now\n"
+        r".*logs reopened", full_pipe.text()))
+    perch.stop()
+
+
+def test_term_does_not_wait_for_a_stderr_that_nobody_reads(
+        start, backends, full_pipe):
+    perch = start({"web": backends("one")}, output=full_pipe.writer)
+    perch.send_signal(signal.SIGTERM)
+    assert perch.wait(10) == 0
+
+
+def test_usr1_finds_a_file_in_the_place_of_a_stuck_pipe(logging):
+    perch, path, _ = logging("json", prepare=os.mkfifo)
+    ask_until_lines_are_dropped(perch)
+    os.unlink(path)
+    perch.send_signal(signal.SIGUSR1)
+    wait_for("the new file", lambda: os.path.exists(path))
+    with RawClient(perch.port) as client:
+        def is_written():
+            client.request("GET", "/new")
+            return "/new" in open(path).read()
+        wait_for("a line in it", is_written)
+
+
+def test_full_disk_costs_lines_and_no_requests(start, backends):
+    perch = start({"web": backends("one")}, log={
+        "access": {"file": "/dev/full", "format": "common"}})
+    with RawClient(perch.port) as client:
+        assert client.request().status == 200
+    wait_for("the line to be counted",
+             lambda: dropped(perch, "access_log") == 1)

@@ -1,5 +1,6 @@
 """The daemon itself: options, signals, reloads."""
 
+import glob
 import json
 import os
 import re
@@ -144,6 +145,18 @@ def test_environment_is_expanded(start, backends):
     perch.start()
     with RawClient(perch.port) as client:
         assert client.request().body == b"one"
+
+
+def test_closed_stderr_is_no_other_descriptor(start, backends):
+    """Nobody's connection gets the log's lines."""
+    perch = start({"web": backends("one")}, start=False)
+    open(perch.error_file, "w").close()
+    perch.process = subprocess.Popen(
+        ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', program(),
+         perch.config_file], env=sanitizer_environment())
+    wait_for("perch to be ready", perch.admin.is_ready)
+    assert {os.readlink("/proc/%d/fd/%d" % (perch.pid, fd))
+            for fd in range(3)} == {"/dev/null"}
 
 
 # -- TERM, QUIT -------------------------------------------------------------
@@ -384,9 +397,10 @@ def test_drops_privileges(start, backends):
     if os.getuid() != 0:
         pytest.skip("not root")
     perch = start({"web": backends("one")}, user="nobody")
-    with open("/proc/%d/status" % perch.pid) as file:
-        uids = re.search(r"Uid:\s+(.*)", file.read())[1].split()
-    assert "0" not in uids
+    for status in glob.glob("/proc/%d/task/*/status" % perch.pid):
+        with open(status) as file:
+            uids = re.search(r"Uid:\s+(.*)", file.read())[1].split()
+        assert "0" not in uids, status
     with RawClient(perch.port) as client:
         assert client.request().status == 200
 

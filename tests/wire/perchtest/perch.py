@@ -156,11 +156,13 @@ class Perch:
                        "stable": "v1"}})
 
     Further settings are laid over the template as keyword arguments. Ports
-    are chosen; state_dir is a folder of its own where state=True.
+    are chosen; state_dir is a folder of its own where state=True. Where output
+    is a descriptor, stdout and stderr go there, and not to stderr().
     """
 
     def __init__(self, services, state=False, folder=None, start=True,
-                 nofile=None, environment=None, admin=None, **settings):
+                 nofile=None, environment=None, admin=None, output=None,
+                 **settings):
         self._own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="perch-test-")
         self.config_file = os.path.join(self.folder, "perch.yaml")
@@ -169,6 +171,7 @@ class Perch:
         self._admin_bind = admin or "127.0.0.1:%d" % free_port()
         self.admin = Admin(self._admin_bind)
         self._nofile = nofile
+        self._output = output
         self._environment = environment or sanitizer_environment()
         self.process = None
         self.is_killed = False
@@ -236,7 +239,8 @@ class Perch:
         with open(self.error_file, "ab") as errors:
             self.process = subprocess.Popen(
                 [program(), "-c", self.config_file],
-                stdin=subprocess.DEVNULL, stdout=errors, stderr=errors,
+                stdin=subprocess.DEVNULL, stdout=self._output or errors,
+                stderr=self._output or errors,
                 env=self._environment, cwd=self.folder,
                 preexec_fn=limit_descriptors if self._nofile else None)
 
