@@ -107,7 +107,9 @@ const struct schema_key schema_keys[] = {
 	{ONE("timeouts.connect", DURATION, config, timeouts.connect_ns),
 		DEFAULT("2s"), ANY_TIME,
 		HELP("For a connection to an endpoint; then another is "
-		     "tried.")},
+		     "tried. Where no other will do, one that refuses, as "
+		     "while it restarts, is asked again each 250 ms for so "
+		     "long.")},
 	{ONE("timeouts.queue", DURATION, config, timeouts.queue_ns),
 		DEFAULT("5s"), ANY_TIME,
 		HELP("For a free connection to an endpoint that is at its "

@@ -43,6 +43,21 @@ balance_has_usable(
 	return false;
 }
 
+bool
+balance_may_come_back(
+	const struct shard *shard, const struct snapshot_version *version)
+{
+	const struct snapshot_endpoint *endpoint;
+
+	for (size_t i = 0; i < version->n_endpoints; i++) {
+		endpoint = &version->endpoints[i];
+		if (!registry_endpoint_is_down(endpoint->registry) &&
+			is_resolved(shard, endpoint))
+			return true;
+	}
+	return false;
+}
+
 void
 balance_prefetch(
 	const struct shard *shard, const struct snapshot_endpoint *endpoint)

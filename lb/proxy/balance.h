@@ -14,6 +14,10 @@
 bool balance_has_usable(
 	const struct shard *shard, const struct snapshot_version *version);
 
+/* Has it one that is resolved, and not down by its checks? */
+bool balance_may_come_back(
+	const struct shard *shard, const struct snapshot_version *version);
+
 /*
  * An endpoint for exchange->version by the service's policy, exchange->tried
  * passed over. If all are left out or down, one of those: it may be back. NULL

@@ -224,6 +224,54 @@ exchange_on_turn(struct exchange *exchange)
 }
 
 void
+exchange_on_retry(struct exchange *exchange)
+{
+	if (exchange_leave_candidate(exchange))
+		return;
+	exchange->tried = NULL;
+	exchange_dispatch(exchange);
+}
+
+void
+exchange_on_retry_later(struct exchange *exchange)
+{
+	if (!exchange_leave_candidate(exchange))
+		exchange_on_failure(exchange, METER_ERROR_CONNECT);
+}
+
+/*
+ * What takes no connections may be restarting: nothing was sent, so any request
+ * can wait for it, if there is nothing else. True if this one does. Where checks
+ * say that all are down nobody waits.
+ */
+static bool
+wait_to_connect(struct exchange *exchange, enum meter_error error)
+{
+	struct shard *shard = exchange->shard;
+	struct upstream_pool *pool;
+	bool is_first = exchange->parked_ns == 0;
+
+	if (error != METER_ERROR_CONNECT ||
+		!balance_may_come_back(shard, exchange->version) ||
+		shard->now_ns + UPSTREAM_PARK_NS > exchange->connect_until_ns)
+		return false;
+	if (is_first)
+		exchange->parked_ns = shard->now_ns;
+	if (is_first && balance_has_usable(shard, exchange->version)) {
+		exchange->tried = exchange->endpoint;
+		exchange_dispatch(exchange);
+		return true;
+	}
+	pool = upstream_pool_find(shard, exchange->target->id);
+	if (pool == NULL ||
+		pool->n_queued >= exchange->service->settings->limits.pending)
+		return false;
+	exchange->state = EXCHANGE_QUEUED;
+	upstream_pool_park(pool, exchange);
+	return true;
+}
+
+void
 exchange_rewind(struct exchange *exchange)
 {
 	exchange->is_upstream_deaf = false;
@@ -298,7 +346,8 @@ exchange_on_failure(struct exchange *exchange, enum meter_error error)
 		return;
 	}
 	if (!retry(exchange, choice, error) &&
-		!exchange_find_help(exchange, error))
+		!exchange_find_help(exchange, error) &&
+		!wait_to_connect(exchange, error))
 		exchange_answer_failure(exchange, error);
 }
 

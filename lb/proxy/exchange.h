@@ -75,9 +75,9 @@ enum exchange_verdict {
 
 enum exchange_state {
 	EXCHANGE_NEW,
-	EXCHANGE_QUEUED,     /* for a connection of its endpoint */
+	EXCHANGE_QUEUED, /* for a connection of its endpoint, or parked */
 	EXCHANGE_CONNECTING,
-	EXCHANGE_WAITING,    /* request sent or being sent; no response head yet */
+	EXCHANGE_WAITING, /* request sent or being sent; no response head yet */
 	EXCHANGE_RESPONDING, /* response head passed on */
 	EXCHANGE_TUNNEL,
 	EXCHANGE_ENDED,
@@ -136,6 +136,8 @@ struct exchange {
 	struct list queue_node; /* in the endpoint's queue */
 	struct timeout queue_timeout;
 	struct upstream_pool *queue; /* whose queue it waits in, or NULL */
+	uint64_t connect_until_ns; /* tried again till then; 0: never tried */
+	uint64_t parked_ns; /* since the first that failed; or 0 */
 
 	/* What the judge is to hear: see proxy/witness. */
 	struct registry_unit *unit; /* the ticket's */
@@ -221,6 +223,10 @@ void exchange_abort(struct exchange *exchange);
 
 /* It has waited in its endpoint's queue: now there is a connection for it. */
 void exchange_on_turn(struct exchange *exchange);
+/* It was parked as its endpoint took no connections: its turn to try again, or,
+ * as another one does, to wait for longer. */
+void exchange_on_retry(struct exchange *exchange);
+void exchange_on_retry_later(struct exchange *exchange);
 /* The connection stands: send the request. */
 void exchange_on_connected(struct exchange *exchange);
 /* No connection could be had, or it failed before the response's end. */

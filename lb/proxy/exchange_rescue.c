@@ -57,6 +57,7 @@ leave_version(struct exchange *exchange)
 	exchange->target = NULL;
 	exchange->tried = NULL;
 	exchange->has_retried = false;
+	exchange->connect_until_ns = 0;
 }
 
 /* It can't be asked now: back to the version that was chosen. */

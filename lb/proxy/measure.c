@@ -44,6 +44,16 @@ count_unmetered(const struct exchange *exchange)
 		meter_add(&counts->bad_requests, 1);
 }
 
+/* It has waited for its endpoint to take connections. */
+static void
+count_wait(const struct exchange *exchange, struct meter *meter)
+{
+	meter_add(&meter->retries, 1);
+	/* The client was only kept waiting, but the endpoint did fail. */
+	if (exchange->error != METER_ERROR_CONNECT)
+		meter_add(&meter->errors[METER_ERROR_CONNECT], 1);
+}
+
 static void
 count(const struct exchange *exchange)
 {
@@ -59,9 +69,23 @@ count(const struct exchange *exchange)
 	/* The client was spared it, but its version did fail. */
 	if (exchange->first_error != METER_ERROR_NONE)
 		meter_add(&meter->errors[exchange->first_error], 1);
+	if (exchange->parked_ns != 0)
+		count_wait(exchange, meter);
 	if (exchange->bytes_in > 0)
 		meter_add(&meter->bytes_in, exchange->bytes_in);
 	meter_add(&meter->bytes_out, exchange->bytes_out);
+}
+
+/* How long it was kept waiting till its endpoint took connections: nobody's
+ * latency, as it says nothing of the version. */
+static uint64_t
+parked_for_ns(const struct exchange *exchange, uint64_t now_ns)
+{
+	if (exchange->parked_ns == 0)
+		return 0;
+	return (exchange->sent_ns > exchange->parked_ns ? exchange->sent_ns
+							: now_ns) -
+	       exchange->parked_ns;
 }
 
 static void
@@ -77,7 +101,9 @@ record_times(const struct exchange *exchange, uint64_t now_ns)
 			exchange->first_byte_ns - exchange->sent_ns);
 	/* How long a tunnel stood says nothing about latency. */
 	if (!exchange->is_tunnel)
-		histogram_record(&times->total, now_ns - exchange->started_ns);
+		histogram_record(
+			&times->total, now_ns - exchange->started_ns -
+					       parked_for_ns(exchange, now_ns));
 }
 
 static struct slice

@@ -210,6 +210,8 @@ new_view(struct shard *shard, const struct snapshot *snapshot)
 		list_for(shard, timeouts->upstream_idle_ns, upstream_expired);
 	view->upstream_rest =
 		list_for(shard, UPSTREAM_REST_NS, upstream_expired);
+	view->upstream_park =
+		list_for(shard, UPSTREAM_PARK_NS, upstream_park_expired);
 	view->services = memory_zalloc_lines(
 		snapshot->n_services * sizeof(*view->services));
 	for (i = 0; i < snapshot->n_services; i++)

@@ -56,6 +56,7 @@ struct view {
 	struct timeout_list *client_unwatched;
 	struct timeout_list *upstream_idle;
 	struct timeout_list *upstream_rest;
+	struct timeout_list *upstream_park;
 };
 
 /* A listening socket of this worker. */

@@ -233,6 +233,9 @@ connect_new(struct upstream_pool *pool, struct exchange *exchange)
 
 	if (upstream == NULL)
 		return UPSTREAM_FULL;
+	if (exchange->connect_until_ns == 0)
+		exchange->connect_until_ns =
+			shard->now_ns + exchange->local->connect->length_ns;
 	fd = begin_connect(&pool->address, &is_connected);
 	if (fd < 0)
 		goto fail;

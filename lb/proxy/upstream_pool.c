@@ -96,6 +96,7 @@ upstream_pool(struct shard *shard, struct registry_endpoint *endpoint,
 	pool->address = *address;
 	list_init(&pool->idle);
 	list_init(&pool->resting);
+	list_init(&pool->parked);
 	list_init(&pool->busy);
 	list_init(&pool->queue);
 	return pool;
@@ -179,6 +180,7 @@ upstream_pool_welcome_back(struct upstream_pool *pool)
 {
 	struct registry_endpoint *endpoint = pool->endpoint;
 
+	upstream_pool_serve_later(pool);
 	if (atomic_load_explicit(&endpoint->connect_failures,
 		    memory_order_relaxed) == 0)
 		return;
@@ -199,6 +201,18 @@ upstream_pool_enqueue(struct upstream_pool *pool, struct exchange *exchange)
 	pool->n_queued++;
 	timeouts_set(&pool->shard->worker.timeouts, &exchange->queue_timeout,
 		exchange->local->queue, pool->shard->now_ns);
+	exchange->queue = pool;
+}
+
+void
+upstream_pool_park(struct upstream_pool *pool, struct exchange *exchange)
+{
+	struct shard *shard = pool->shard;
+
+	list_push_back(&pool->parked, &exchange->queue_node);
+	pool->n_queued++;
+	timeouts_set(&shard->worker.timeouts, &exchange->queue_timeout,
+		shard->view->upstream_park, shard->now_ns);
 	exchange->queue = pool;
 }
 
@@ -224,12 +238,54 @@ upstream_queue_expired(struct timeout *timeout)
 	exchange_on_failure(exchange, METER_ERROR_OVERLOAD);
 }
 
+void
+upstream_park_expired(struct timeout *timeout)
+{
+	struct exchange *exchange =
+		list_entry(timeout, struct exchange, queue_timeout);
+	struct upstream_pool *pool = exchange->queue;
+
+	shard_touch_clock(exchange->shard);
+	upstream_leave_queue(exchange);
+	/* However many wait, one of them tries. */
+	if (pool->retry_ns > exchange->shard->now_ns) {
+		exchange_on_retry_later(exchange);
+		return;
+	}
+	pool->retry_ns = exchange->shard->now_ns + UPSTREAM_PARK_NS / 2;
+	exchange_on_retry(exchange);
+}
+
 /* One that rests may be used, or closed for another to be opened. */
 static bool
 has_room(const struct upstream_pool *pool)
 {
 	return pool->n_idle > 0 || pool->n_resting > 0 ||
 	       pool->n_open < pool->max_open;
+}
+
+/* It takes connections, or did just now. */
+static void
+serve_parked(struct upstream_pool *pool)
+{
+	struct list *last = pool->parked.prev;
+	struct exchange *exchange;
+	struct list *node;
+	bool is_last;
+
+	if (list_is_empty(&pool->parked) ||
+		registry_endpoint_is_left_out(
+			pool->endpoint, pool->shard->now_ns))
+		return;
+	/* Who is parked anew comes behind that one. */
+	do {
+		node = pool->parked.next;
+		is_last = node == last;
+		exchange = list_entry(node, struct exchange, queue_node);
+		upstream_leave_queue(exchange);
+		exchange_on_retry(exchange);
+	} while (!is_last && !registry_endpoint_is_left_out(
+				     pool->endpoint, pool->shard->now_ns));
 }
 
 /* Takes exchanges out of the queue while there are connections for them. */
@@ -247,13 +303,15 @@ serve_queue(struct worker_deferred *deferred)
 		upstream_leave_queue(exchange);
 		exchange_on_turn(exchange);
 	}
+	serve_parked(pool);
 }
 
 /* Later, for the way here may be deep inside an exchange. */
 void
 upstream_pool_serve_later(struct upstream_pool *pool)
 {
-	if (list_is_empty(&pool->queue) || pool->is_serving_queue)
+	if ((list_is_empty(&pool->queue) && list_is_empty(&pool->parked)) ||
+		pool->is_serving_queue)
 		return;
 	pool->is_serving_queue = true;
 	worker_defer(&pool->shard->worker, &pool->deferred, serve_queue);

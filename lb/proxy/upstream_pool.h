@@ -9,6 +9,7 @@
 #ifndef PERCH_PROXY_UPSTREAM_POOL_H
 #define PERCH_PROXY_UPSTREAM_POOL_H
 
+#include "base/clock.h"
 #include "proxy/exchange.h"
 #include "proxy/shard.h"
 
@@ -27,6 +28,8 @@ struct upstream_pool {
 	struct address address;
 	uint32_t max_idle; /* of the latest exchange's config */
 	uint32_t max_open; /* the same */
+	struct list parked; /* exchanges, until it takes connections again */
+	uint64_t retry_ns; /* a parked one tries not before this */
 	struct list resting; /* not to be used yet, for longest first */
 	uint32_t n_resting;
 	/* Resting connections are let rest until then; 0: none did yet. */
@@ -65,6 +68,9 @@ void upstream_pool_welcome_back(struct upstream_pool *pool);
 
 void upstream_pool_enqueue(
 	struct upstream_pool *pool, struct exchange *exchange);
+/* For one whose connect has failed: its turn comes within 250 ms, or when a
+ * connect succeeds. */
+void upstream_pool_park(struct upstream_pool *pool, struct exchange *exchange);
 /* The exchange leaves the queue that it waits in, if any. */
 void upstream_leave_queue(struct exchange *exchange);
 /* There may be a connection for who waits: looks when the stack has unwound,
@@ -76,7 +82,11 @@ void upstream_pool_close_idle(struct upstream_pool *pool);
 /* Closes all connections, at the end. */
 void upstream_pool_close_all(struct upstream_pool *pool);
 
+/* The step in which a connect is tried again. */
+#define UPSTREAM_PARK_NS (250 * CLOCK_NS_PER_MS)
+
 /* For the lists that a view looks up. */
 timeout_expired_fn upstream_queue_expired;
+timeout_expired_fn upstream_park_expired;
 
 #endif

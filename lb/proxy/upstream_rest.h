@@ -11,6 +11,7 @@
 #ifndef PERCH_PROXY_UPSTREAM_REST_H
 #define PERCH_PROXY_UPSTREAM_REST_H
 
+#include "base/clock.h"
 #include "proxy/upstream.h"
 
 /* How long, unless its pool is at a limit. */

@@ -135,6 +135,8 @@ test_endpoint_is_left_out_for_longer_each_time(void **state)
 	struct upstream_pool pool = {.shard = &shard, .endpoint = world.a};
 	uint64_t expected;
 
+	list_init(&pool.queue);
+	list_init(&pool.parked);
 	shard.now_ns = 100 * S;
 	for (expected = 1; expected <= 16; expected *= 2)
 		assert_int_equal(fail_connect(&pool), expected * S);

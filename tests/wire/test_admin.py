@@ -152,7 +152,8 @@ def test_histograms_add_up(web):
 
 
 def test_connect_errors_are_counted(start):
-    perch = start({"web": "127.0.0.1:%d" % free_port()})
+    perch = start({"web": "127.0.0.1:%d" % free_port()},
+                  timeouts={"connect": "200ms"})
     with RawClient(perch.port) as client:
         client.request()
     wait_for("the error to be counted", lambda: perch.admin.metrics().sum(

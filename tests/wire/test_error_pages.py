@@ -45,6 +45,7 @@ def broken():
                 ("dead", "127.0.0.1:%d" % free_port()))}
         services["fine"]["limits"] = {"body": "10B"}
         services["hanging"]["timeouts"] = {"response": "200ms"}
+        services["dead"]["timeouts"] = {"connect": "200ms"}
         with Perch(services, limits={"head": "4KiB", "target": "1KiB"},
                    timeouts={"header": "2s", "body": "2s"}) as perch:
             yield perch, fine

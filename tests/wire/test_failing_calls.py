@@ -306,7 +306,7 @@ def test_no_pipe_for_a_large_answer(backends, scene, error):
 def test_no_socket_for_an_endpoint(backends, scene, error, status):
     """503: want of descriptors or memory is perch's fault, and the endpoint
     isn't left out for it."""
-    here = scene({"web": backends("one")})
+    here = scene({"web": backends("one")}, timeouts={"connect": "200ms"})
     here.failing.arm("socket", error)
     assert outcome(here, play_small) == status
     left_out = here.perch.admin.metrics().sum("perch_endpoint_left_out")
@@ -318,7 +318,8 @@ def test_no_socket_for_an_endpoint(backends, scene, error, status):
     (errno.EMFILE, 503), (errno.ENETUNREACH, 502)])
 def test_no_socket_for_one_who_waited(backends, scene, error, status):
     backend = backends("one")
-    here = scene({"web": backend}, limits={"endpoint_connections": 1})
+    here = scene({"web": backend}, limits={"endpoint_connections": 1},
+                 timeouts={"connect": "200ms"})
 
     def fail_next(connection):
         connection.read_request()

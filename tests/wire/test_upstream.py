@@ -1,5 +1,6 @@
 """Aborts, retries, and endpoints that can't be reached."""
 
+import contextlib
 import signal
 import threading
 import time
@@ -404,7 +405,7 @@ def test_many_endpoints(start, backends):
 
 def test_address_that_cannot_be_reached_is_502_at_once(start):
     """No packet is sent there: no TCP goes to a broadcast address."""
-    perch = start({"web": "255.255.255.255:80"})
+    perch = start({"web": "255.255.255.255:80"}, timeouts=IMPATIENT)
     with RawClient(perch.port) as client:
         assert client.request().status == 502
     perch.admin.wait_metric("perch_errors_total", 1, kind="connect")
@@ -413,11 +414,15 @@ def test_address_that_cannot_be_reached_is_502_at_once(start):
 def test_other_endpoint_that_has_no_address(start):
     """There is none to try another time with."""
     perch = start({"web": {"versions": {
-        "v1": [_dead(), "nowhere.invalid:80"]}}})
+        "v1": [_dead(), "nowhere.invalid:80"]}}}, timeouts=IMPATIENT)
     with RawClient(perch.port) as client:
         for _ in range(3):
             assert client.request().status in (502, 503)
     perch.admin.wait_metric("perch_retries_total", 0)
+
+
+# So short that nobody waits for an endpoint that may be restarting.
+IMPATIENT = {"connect": "200ms"}
 
 
 def _dead():
@@ -483,7 +488,8 @@ def test_endpoint_comes_back(start, backends):
 
 
 def test_all_endpoints_dead(start):
-    perch = start({"web": {"versions": {"v1": [_dead(), _dead()]}}})
+    perch = start({"web": {"versions": {"v1": [_dead(), _dead()]}}},
+                  timeouts=IMPATIENT)
     with RawClient(perch.port) as client:
         for _ in range(5):
             assert client.request().status in (502, 503)
@@ -492,12 +498,160 @@ def test_all_endpoints_dead(start):
 def test_only_endpoint_recovers_at_once_when_it_listens(start):
     """Where all are left out, one is tried all the same."""
     port = free_port()
-    perch = start({"web": "127.0.0.1:%d" % port})
+    perch = start({"web": "127.0.0.1:%d" % port}, timeouts=IMPATIENT)
     with RawClient(perch.port) as client:
         assert client.request().status in (502, 503)
         with ScriptedBackend("back", port=port):
             wait_for("an answer", lambda: client.request().status == 200,
                      pause=0.1)
+
+
+# -- an endpoint that restarts ----------------------------------------------
+
+def _restart(port, seconds, name="back", **options):
+    """Listens there, but for now."""
+    time.sleep(seconds)  # what is tested
+    return ScriptedBackend(name, port=port, **options)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_requests_wait_for_the_only_endpoint(start, method):
+    """Many: they take no more than one try each 125 ms."""
+    port = free_port()
+    perch = start({"web": "127.0.0.1:%d" % port})
+    clients = [RawClient(perch.port) for _ in range(20)]
+    for client in clients:
+        client.send_request(method, body=b"x" if method == "POST" else None)
+    with _restart(port, 1) as backend:
+        for client in clients:
+            with client:
+                assert client.read_response(method).body == b"back"
+        assert len(backend.requests) == 20
+    perch.admin.wait_metric("perch_retries_total", 20)
+    metrics = perch.admin.metrics()
+    assert metrics.sum("perch_errors_total", kind="connect") == 20
+    # That wait is nobody's latency.
+    assert 0 < metrics.sum("perch_request_duration_seconds_sum") < 5
+
+
+def test_requests_wait_for_the_endpoint_that_was_killed(start):
+    """With connections that were kept, too."""
+    port = free_port()
+    perch = start({"web": "127.0.0.1:%d" % port})
+    with RawClient(perch.port) as client:
+        with ScriptedBackend("old", port=port) as old:
+            assert client.request().body == b"old"
+        old.check()
+        client.send_request()
+        with _restart(port, 0.5):
+            assert client.read_response().body == b"back"
+        assert client.request().status in (200, 502)
+
+
+def test_wait_for_an_endpoint_ends(start):
+    perch = start({"web": _dead()}, timeouts={"connect": "600ms"})
+    with RawClient(perch.port) as client:
+        began = time.monotonic()
+        assert client.request().status == 502
+        assert 0.24 < time.monotonic() - began < 5
+    metrics = perch.admin.metrics()
+    assert metrics.sum("perch_errors_total", kind="connect") == 1
+
+
+def test_body_that_comes_while_it_waits(start):
+    port = free_port()
+    perch = start({"web": "127.0.0.1:%d" % port})
+    with RawClient(perch.port) as client:
+        client.send("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: 10\r\n\r\n")
+        time.sleep(0.1)
+        client.send("helloworld")
+        with _restart(port, 0.3, script=respond(lambda r: r.body)):
+            assert client.read_response().body == b"helloworld"
+
+
+def test_no_more_wait_than_may(start):
+    perch = start({"web": _dead()}, limits={"pending": 1},
+                  timeouts={"connect": "20s"})
+    with RawClient(perch.port) as first, RawClient(perch.port) as second:
+        first.send_request()
+        assert first.is_quiet(0.3)
+        assert second.request().status == 502
+        assert first.is_quiet(0.1)
+
+
+def test_client_leaves_while_it_waits(start):
+    port = free_port()
+    perch = start({"web": "127.0.0.1:%d" % port},
+                  timeouts={"connect": "20s"})
+    with RawClient(perch.port) as client:
+        client.send_request()
+        assert client.is_quiet(0.1)
+        client.reset()
+    perch.admin.wait_metric("perch_errors_total", 1, kind="client_abort")
+    with ScriptedBackend("back", port=port) as backend:
+        with RawClient(perch.port) as client:
+            assert client.request(target="/mine").body == b"back"
+        assert [r.target for r in backend.requests] == ["/mine"]
+
+
+def test_reload_and_drain_while_it_waits(start):
+    port = free_port()
+    perch = start({"web": "127.0.0.1:%d" % port},
+                  timeouts={"connect": "20s", "shutdown": "20s"})
+    with RawClient(perch.port) as client:
+        client.send_request()
+        assert client.is_quiet(0.1)
+        perch.reload()
+        perch.send_signal(signal.SIGQUIT)
+        assert client.is_quiet(0.3)
+        with ScriptedBackend("back", port=port):
+            assert client.read_response().body == b"back"
+            assert perch.wait() == 0
+
+
+def test_stop_while_it_waits(start):
+    perch = start({"web": _dead()}, timeouts={"connect": "20s"})
+    with RawClient(perch.port) as client:
+        client.send_request()
+        assert client.is_quiet(0.1)
+        perch.stop()
+
+
+def test_nobody_waits_where_checks_say_down(start):
+    perch = start({"web": {"versions": {"v1": _dead()}, "health": {
+        "interval": "20ms", "fall": 1}}}, timeouts={"connect": "20s"})
+    perch.wait_log("is down")
+    with RawClient(perch.port) as client:
+        assert client.request().status == 502
+
+
+def test_another_endpoint_is_back_first(start):
+    """Whoever waits isn't bound to the one that it asked."""
+    ports = [free_port(), free_port()]
+    perch = start({"web": {"versions": {
+        "v1": ["127.0.0.1:%d" % port for port in ports]}}},
+        timeouts={"connect": "20s"})
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(RawClient(perch.port))
+                   for _ in range(4)]
+        for client in clients:
+            client.send_request()
+        with _restart(ports[1], 0.4):
+            for client in clients:
+                assert client.read_response().body == b"back"
+
+
+def test_who_waits_for_a_candidate_goes_to_stable_at_a_rollback(
+        start, backends):
+    v1 = backends("v1")
+    perch = start({"web": {"versions": {"v1": v1, "v2": _dead()},
+                           "stable": "v1"}}, timeouts={"connect": "20s"})
+    perch.admin.release("web", "v2", 100)
+    with RawClient(perch.port) as client:
+        client.send_request("POST", body=b"x")
+        assert client.is_quiet(0.3)
+        perch.admin.rollback("web")
+        assert client.read_response().body == b"v1"
 
 
 def test_connect_timeout_is_504(start):
