@@ -131,7 +131,8 @@ const struct schema_key schema_keys[] = {
 	{ONE("limits.connections", COUNT, config, limits.connections),
 		DEFAULT("20000"), RANGE("1", "10000000"),
 		HELP("Client connections, over all workers; more are turned "
-		     "away.")},
+		     "away. Fewer where the system doesn't allow two "
+		     "descriptors for each.")},
 	{ONE("limits.head", SIZE, config, limits.head), DEFAULT("16KiB"),
 		RANGE("1KiB", "64KiB"),
 		HELP("Bytes of a request's or response's head; above it 431 "

@@ -18,6 +18,8 @@
 /* How often draining looks whether it is over. */
 #define DRAIN_TICK_US 20000
 #define WORKERS_MAX 256
+/* For listeners, logs, the admin server, the journal, health checks. */
+#define SPARE_DESCRIPTORS 100
 /* That lines of the access log were dropped is said at most so often. */
 #define SAY_DROPPED_NS (60 * CLOCK_NS_PER_S)
 
@@ -46,6 +48,7 @@ struct control {
 	uint64_t started_wall_ns;
 	struct control_reloads reloads;
 
+	uint64_t fitting_said; /* what limits.connections was lowered to */
 	uint64_t n_dropped_said; /* lines of the access log */
 	uint64_t dropped_said_ns;
 
@@ -349,16 +352,26 @@ on_judge_tick(evutil_socket_t fd, short what, void *arg)
 	releases_tick(&control->releases);
 }
 
+/* No more clients than there may be descriptors for: each may need two, its own
+ * and one to an endpoint. The rest is for all else. */
 static void
-check_descriptors(const struct config *config)
+fit_connections(struct control *control, struct config *config)
 {
-	unsigned long limit = privileges_raise_descriptors();
+	uint64_t limit = privileges_raise_descriptors();
+	uint64_t fitting = limit > 2 * SPARE_DESCRIPTORS
+				   ? (limit - SPARE_DESCRIPTORS) / 2
+				   : limit / 4 + 1;
 
-	/* A client and an upstream connection for each, and some. */
-	if (limit < 2 * config->limits.connections + 100)
-		log_warn("descriptor limit %lu is too low for "
-			 "limits.connections %llu: each may need two",
-			limit, (unsigned long long)config->limits.connections);
+	if (config->limits.connections <= fitting)
+		return;
+	if (control->fitting_said != fitting)
+		log_info("limits.connections is %llu, not %llu: each may need "
+			 "two of the %llu descriptors that the system allows",
+			(unsigned long long)fitting,
+			(unsigned long long)config->limits.connections,
+			(unsigned long long)limit);
+	control->fitting_said = fitting;
+	config->limits.connections = fitting;
 }
 
 static bool
@@ -401,7 +414,6 @@ control_start(struct control *control, struct error *error)
 	struct timeval second = {1, 0};
 	struct timeval judge_tick = {0, RELEASES_TICK_MS * 1000};
 
-	check_descriptors(config);
 	if (!privileges_drop(config->user, config->state_dir, error) ||
 		!log_open(config->log.target, config->log.level, error) ||
 		!releases_open(&control->releases, &control->registry,
@@ -409,6 +421,7 @@ control_start(struct control *control, struct error *error)
 			error) ||
 		!take_access_log(control, config, &access_log, error))
 		return false;
+	fit_connections(control, config);
 	control->resolver = resolver_new(control->base, on_resolved, control);
 	control->tick = event_new(
 		control->base, -1, EV_PERSIST, on_second, control);
@@ -481,6 +494,7 @@ swap_in(struct control *control, struct config *config)
 		return;
 	}
 	warn_of_fixed(control->snapshot->config, config);
+	fit_connections(control, config);
 	put_in_force(control, config, access_log);
 	bindings_commit(&control->bindings, config, opened);
 	control->reloads.done++;

@@ -1,5 +1,7 @@
 """Every limit: just inside is served, just outside refused."""
 
+import re
+import resource
 import threading
 import time
 
@@ -250,7 +252,9 @@ def test_out_of_descriptors_is_polite(start, backends):
     """Those inside go on, the process does not spin, and what is over the
     limit is answered or closed, not left hanging."""
     one = backends("one")
-    perch = start({"web": one}, nofile=64)
+    perch = start({"web": one})
+    # Later than perch looks how many there are.
+    resource.prlimit(perch.pid, resource.RLIMIT_NOFILE, (64, 64))
     inside = RawClient(perch.port)
     assert inside.request().status == 200
     crowd = [RawClient(perch.port) for _ in range(120)]
@@ -279,3 +283,38 @@ def test_out_of_descriptors_is_polite(start, backends):
                 return False
     wait_for("perch to recover", is_served)
     inside.close()
+
+
+def test_connections_fit_the_descriptors(start, backends):
+    """There is nothing to warn of where nothing was asked for."""
+    one = backends("one")
+    one.play(lambda c: (c.read_request(), c.wait_closed()))
+    perch = start({"web": one}, nofile=240)
+    said = " info limits\\.connections is 70, not 20000: each may need two"
+    perch.wait_log(said)
+    assert not re.search(" warn .*descriptor", perch.stderr())
+    crowd = [RawClient(perch.port) for _ in range(70)]
+    for client in crowd:
+        client.send_request()
+    one.wait_heads(70)
+    with RawClient(perch.port) as late:
+        assert late.read_response().status == 503
+    for client in crowd:
+        client.close()
+    # Said once, and a reload's limit is fitted too.
+    perch.change(limits={"connections": 90})
+    perch.reload()
+    with RawClient(perch.port):
+        assert len(re.findall("limits.connections is", perch.stderr())) == 1
+    # What fits is as it was asked for.
+    perch.change(limits={"connections": 1})
+    perch.reload()
+    with RawClient(perch.port) as first, RawClient(perch.port) as second:
+        assert second.read_response().status == 503
+        assert first
+
+
+def test_enough_descriptors_are_nothing_to_speak_of(start, backends):
+    perch = start({"web": backends("one")}, limits={"connections": 50},
+                  nofile=240)
+    assert "limits.connections" not in perch.stderr()
