@@ -133,11 +133,10 @@ on_signal(evutil_socket_t number, short what, void *arg)
 		control_reopen_logs(perch->control);
 		break;
 	case SIGQUIT:
-		if (!control_is_ready(perch->control)) {
+		if (!control_is_accepting(perch->control)) {
 			stop(perch);
 			break;
 		}
-		log_info("stopping when running requests have ended");
 		control_drain(perch->control, stop, perch);
 		break;
 	default:

@@ -27,6 +27,7 @@ struct config_timeouts {
 	uint64_t body_ns;          /* body: client idle while a body is sent or taken; 30s */
 	uint64_t idle_ns;          /* idle: client keep-alive; 60s */
 	uint64_t half_closed_ns;   /* half_closed: client that closed its sending side; 10s */
+	uint64_t unready_ns;       /* unready: not ready, but serving, before a graceful stop; 0 */
 	uint64_t shutdown_ns;      /* shutdown: limit of a graceful stop; 30s */
 	uint64_t upstream_idle_ns; /* upstream_idle: unused upstream connection; 60s */
 	uint64_t connect_ns;       /* connect: to an endpoint (s); 2s */

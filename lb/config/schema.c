@@ -96,9 +96,17 @@ const struct schema_key schema_keys[] = {
 		DEFAULT("10s"), ANY_TIME,
 		HELP("For a client that has closed its sending side to take "
 		     "the rest.")},
+	{ONE("timeouts.unready", DURATION, config, timeouts.unready_ns),
+		DEFAULT("0"), RANGE("0", "1h"),
+		HELP("After SIGQUIT, how long connections are still accepted "
+		     "while /readyz says 503 already. Behind a balancer: as "
+		     "long as it takes to notice, twice its interval and "
+		     "some."),
+		EXAMPLE("10s")},
 	{ONE("timeouts.shutdown", DURATION, config, timeouts.shutdown_ns),
 		DEFAULT("30s"), ANY_TIME,
-		HELP("For what is running to end after SIGQUIT.")},
+		HELP("For what is running to end after SIGQUIT, from when "
+		     "nothing is accepted any more.")},
 	{ONE("timeouts.upstream_idle", DURATION, config,
 		 timeouts.upstream_idle_ns),
 		DEFAULT("60s"), ANY_TIME,

@@ -31,6 +31,7 @@ struct control {
 	unsigned n_workers;
 	bool is_started;
 	bool is_draining;
+	bool is_accepting; /* still, while it is draining */
 
 	struct snapshot *snapshot; /* the one in force */
 	struct snapshot *retired;  /* freed when no worker holds them */
@@ -52,6 +53,7 @@ struct control {
 	uint64_t n_dropped_said; /* lines of the access log */
 	uint64_t dropped_said_ns;
 
+	struct event *unready; /* timer: the time is over */
 	struct event *drain_tick;
 	uint64_t drain_until_ns;
 	void (*drained)(void *arg);
@@ -446,7 +448,7 @@ control_start(struct control *control, struct error *error)
 	if (!start_workers(control, error))
 		return false;
 	control->started_wall_ns = clock_wall_ns();
-	control->is_started = true;
+	control->is_started = control->is_accepting = true;
 	log_info("started: %u workers, %zu services", control->n_workers,
 		config->n_services);
 	return true;
@@ -617,28 +619,67 @@ run_drain(void *arg)
 	shard_drain(arg);
 }
 
-void
-control_drain(struct control *control, void (*done)(void *arg), void *arg)
+/* Stops accepting. */
+static void
+drain(struct control *control)
 {
 	struct timeval interval = {0, DRAIN_TICK_US};
 	unsigned i;
 
-	if (control->is_draining)
-		return;
-	control->is_draining = true;
-	control->drained = done;
-	control->drained_arg = arg;
+	control->is_accepting = false;
 	control->drain_until_ns =
 		clock_monotonic_ns() +
 		control->snapshot->config->timeouts.shutdown_ns;
 	for (i = 0; i < control->n_workers; i++)
 		worker_post(&control->shards[i]->worker, run_drain,
 			control->shards[i]);
+	if (event_add(control->drain_tick, &interval) != 0)
+		control->drained(control->drained_arg);
+}
+
+static void
+on_unready_over(evutil_socket_t fd, short what, void *arg)
+{
+	log_info("stopping when running requests have ended");
+	drain(arg);
+}
+
+/* Makes the events of draining; the first one may not be needed. */
+static bool
+make_drain_events(struct control *control)
+{
+	control->unready = evtimer_new(control->base, on_unready_over, control);
 	control->drain_tick = event_new(
 		control->base, -1, EV_PERSIST, on_drain_tick, control);
-	if (control->drain_tick == NULL ||
-		event_add(control->drain_tick, &interval) != 0)
+	return control->unready != NULL && control->drain_tick != NULL;
+}
+
+void
+control_drain(struct control *control, void (*done)(void *arg), void *arg)
+{
+	uint64_t wait_ns = control->snapshot->config->timeouts.unready_ns;
+	struct timeval wait = {(time_t)(wait_ns / CLOCK_NS_PER_S),
+		(suseconds_t)(wait_ns % CLOCK_NS_PER_S / CLOCK_NS_PER_US)};
+
+	if (control->is_draining) {
+		/* Whoever asks again has seen that nobody comes any more. */
+		if (control->is_accepting)
+			event_active(control->unready, EV_TIMEOUT, 1);
+		return;
+	}
+	control->is_draining = true;
+	control->drained = done;
+	control->drained_arg = arg;
+	if (!make_drain_events(control) ||
+		(wait_ns > 0 && event_add(control->unready, &wait) != 0)) {
 		done(arg);
+		return;
+	}
+	if (wait_ns > 0)
+		log_info("not ready any more; stopping to accept in %.3g s",
+			(double)wait_ns / (double)CLOCK_NS_PER_S);
+	else
+		on_unready_over(-1, EV_TIMEOUT, control);
 }
 
 void
@@ -650,6 +691,8 @@ control_free(struct control *control)
 		event_free(control->tick);
 	if (control->judge_tick != NULL)
 		event_free(control->judge_tick);
+	if (control->unready != NULL)
+		event_free(control->unready);
 	if (control->drain_tick != NULL)
 		event_free(control->drain_tick);
 	health_free(control->health);
@@ -685,6 +728,12 @@ bool
 control_is_ready(const struct control *control)
 {
 	return control->is_started && !control->is_draining;
+}
+
+bool
+control_is_accepting(const struct control *control)
+{
+	return control->is_accepting;
 }
 
 const struct snapshot *

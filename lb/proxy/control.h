@@ -44,8 +44,9 @@ void control_on_event(
 /* Reopens log files. */
 void control_reopen_logs(struct control *control);
 
-/* Stops accepting; calls done(arg) when all requests have ended or the
- * shutdown limit has passed. */
+/* Is ready no more, and stops accepting after timeouts.unready, or when it is
+ * asked again; calls done(arg) when all requests have ended or the shutdown limit
+ * has passed since then. Only while it accepts. */
 void control_drain(
 	struct control *control, void (*done)(void *arg), void *arg);
 
@@ -56,6 +57,8 @@ void control_free(struct control *control);
 
 /* Running and not stopping. */
 bool control_is_ready(const struct control *control);
+/* That, or not ready for a moment before it stops. */
+bool control_is_accepting(const struct control *control);
 const struct snapshot *control_snapshot(const struct control *control);
 struct registry *control_registry(const struct control *control);
 /* Wall-clock start, ns since 1970. */

@@ -38,6 +38,7 @@ test_times_and_limits_have_defaults(void **state)
 	assert_int_equal(t->body_ns, 30 * CLOCK_NS_PER_S);
 	assert_int_equal(t->idle_ns, 60 * CLOCK_NS_PER_S);
 	assert_int_equal(t->half_closed_ns, 10 * CLOCK_NS_PER_S);
+	assert_int_equal(t->unready_ns, 0);
 	assert_int_equal(t->shutdown_ns, 30 * CLOCK_NS_PER_S);
 	assert_int_equal(t->upstream_idle_ns, 60 * CLOCK_NS_PER_S);
 	assert_int_equal(t->connect_ns, 2 * CLOCK_NS_PER_S);

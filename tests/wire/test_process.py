@@ -263,6 +263,73 @@ def test_quit_is_not_ready(start, backends):
     assert perch.wait() == 0
 
 
+# More than any test lasts.
+LONG = {"unready": "600s"}
+
+
+def test_quit_serves_on_while_it_is_not_ready(start, backends):
+    perch = start({"web": backends("one")}, timeouts={"unready": "2s"})
+    with RawClient(perch.port) as early:
+        assert early.request().status == 200
+        perch.send_signal(signal.SIGQUIT)
+        wait_for("/readyz to say no", lambda: not perch.admin.is_ready())
+        # Connections are taken and kept as before.
+        with RawClient(perch.port) as late:
+            for client in (early, late):
+                answer = client.request()
+                assert answer.status == 200
+                assert answer.list("Connection") != ["close"]
+        perch.wait_log("stopping when running requests have ended")
+        early.expect_close()
+    assert perch.wait() == 0
+    assert re.search("stopping to accept in 2 s", perch.stderr())
+
+
+def test_second_quit_ends_the_time_of_not_being_ready(start, backends):
+    one = backends("one")
+    release = threading.Event()
+    perch = start({"web": one}, timeouts=LONG)
+    one.play(_held(release))
+    with RawClient(perch.port) as busy:
+        busy.send_request()
+        one.wait_heads(1)
+        perch.send_signal(signal.SIGQUIT)
+        perch.wait_log("not ready any more")
+        perch.send_signal(signal.SIGQUIT)
+        perch.wait_log("stopping when running requests have ended")
+        # What runs is finished, as ever.
+        release.set()
+        assert busy.read_response().body == b"done"
+    assert perch.wait() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_term_while_not_ready_stops_at_once(start, backends, number):
+    one = backends("one")
+    one.play(lambda c: (c.read_request(), c.wait_closed()))
+    perch = start({"web": one}, timeouts=LONG)
+    with RawClient(perch.port) as busy:
+        busy.send_request()
+        one.wait_heads(1)
+        perch.send_signal(signal.SIGQUIT)
+        perch.wait_log("not ready any more")
+        perch.send_signal(number)
+        assert perch.wait(10) == 0
+
+
+def test_third_quit_stops_at_once(start, backends):
+    one = backends("one")
+    one.play(lambda c: (c.read_request(), c.wait_closed()))
+    perch = start({"web": one}, timeouts=dict(LONG, shutdown="600s"))
+    with RawClient(perch.port) as busy:
+        busy.send_request()
+        one.wait_heads(1)
+        for said in ("not ready any more", "stopping when running", ""):
+            perch.send_signal(signal.SIGQUIT)
+            perch.wait_log(said)
+        assert perch.wait(10) == 0
+
+
 def test_quit_has_a_limit(start, backends):
     one = backends("one")
     perch = start({"web": one}, timeouts={"shutdown": "300ms"})
