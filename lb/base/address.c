@@ -298,6 +298,21 @@ address_format_ip(const struct address *address, char out[ADDRESS_TEXT_SIZE])
 	return strlen(out);
 }
 
+size_t
+address_network(
+	const struct address *address, uint8_t out[ADDRESS_NETWORK_SIZE])
+{
+	int family;
+	const uint8_t *bytes = unmapped_bytes(address, &family);
+	size_t len = 0;
+
+	if (bytes != NULL)
+		len = family == AF_INET ? 3 : ADDRESS_NETWORK_SIZE;
+	for (size_t i = 0; i < len; i++)
+		out[i] = bytes[i];
+	return len;
+}
+
 static bool
 parse_bits(struct slice text, unsigned max, uint8_t *bits)
 {

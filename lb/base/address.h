@@ -57,6 +57,12 @@ size_t address_format(
 size_t address_format_ip(
 	const struct address *address, char out[ADDRESS_TEXT_SIZE]);
 
+/* The network that stands for a client where there could be many of it: the /24
+ * of IPv4, the /48 of IPv6. Returns the length; 0 for AF_UNSPEC. */
+#define ADDRESS_NETWORK_SIZE 6
+size_t address_network(
+	const struct address *address, uint8_t out[ADDRESS_NETWORK_SIZE]);
+
 /* "10.0.0.0/8", "::1" (then all bits count). Bits past the prefix must be 0. */
 bool cidr_parse(struct slice text, struct cidr *out);
 bool cidr_matches(const struct cidr *cidr, const struct address *address);

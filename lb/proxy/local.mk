@@ -33,6 +33,8 @@ libperch_a_SOURCES += \
 	lb/proxy/releases_adopt.c \
 	lb/proxy/releases_private.h lb/proxy/releases_words.c \
 	lb/proxy/rescue.c lb/proxy/rescue.h \
+	lb/proxy/rescue_budget.c lb/proxy/rescue_budget.h \
+	lb/proxy/rescue_memory.c lb/proxy/rescue_memory.h \
 	lb/proxy/resolver.c lb/proxy/resolver.h \
 	lb/proxy/retry.c lb/proxy/retry.h \
 	lb/proxy/route.c lb/proxy/route.h \

@@ -276,6 +276,16 @@ tests_unit_test_settings_SOURCES = \
 tests_unit_test_settings_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_settings_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_rescue_budget
+tests_unit_test_rescue_budget_SOURCES = tests/unit/test_rescue_budget.c
+tests_unit_test_rescue_budget_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_rescue_budget_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_rescue_memory
+tests_unit_test_rescue_memory_SOURCES = tests/unit/test_rescue_memory.c
+tests_unit_test_rescue_memory_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_rescue_memory_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_shield
 tests_unit_test_shield_SOURCES = tests/unit/test_shield.c
 tests_unit_test_shield_CPPFLAGS = $(unit_cppflags)

@@ -214,6 +214,34 @@ test_any_of_the_blocks_will_do(void **state)
 	assert_false(cidr_matches_any(NULL, 0, &address));
 }
 
+static bool
+share_network(const char *one, const char *other)
+{
+	uint8_t a[ADDRESS_NETWORK_SIZE], b[ADDRESS_NETWORK_SIZE];
+	struct address address;
+	size_t len;
+
+	assert_true(address_parse_ip(slice_from_string(one), 1, &address));
+	len = address_network(&address, a);
+	assert_true(len > 0);
+	assert_true(address_parse_ip(slice_from_string(other), 2, &address));
+	return address_network(&address, b) == len && memcmp(a, b, len) == 0;
+}
+
+static void
+test_network_is_a_24_or_a_48(void **state)
+{
+	struct address none = {.any = {.sa_family = AF_UNSPEC}};
+	uint8_t bytes[ADDRESS_NETWORK_SIZE];
+
+	assert_true(share_network("192.0.2.1", "192.0.2.255"));
+	assert_false(share_network("192.0.2.1", "192.0.3.1"));
+	assert_true(share_network("192.0.2.1", "::ffff:192.0.2.9"));
+	assert_true(share_network("2001:db8:1::1", "2001:db8:1:ffff::2"));
+	assert_false(share_network("2001:db8:1::1", "2001:db8:2::1"));
+	assert_int_equal(address_network(&none, bytes), 0);
+}
+
 int
 main(void)
 {
@@ -226,6 +254,7 @@ main(void)
 		cmocka_unit_test(test_address_is_in_its_block),
 		cmocka_unit_test(test_bad_blocks_are_refused),
 		cmocka_unit_test(test_any_of_the_blocks_will_do),
+		cmocka_unit_test(test_network_is_a_24_or_a_48),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
