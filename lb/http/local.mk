@@ -2,6 +2,7 @@ libperch_a_SOURCES += \
 	lb/http/authority.c lb/http/authority.h \
 	lb/http/chars.c lb/http/chars.h \
 	lb/http/cookie.c lb/http/cookie.h \
+	lb/http/cors.c lb/http/cors.h \
 	lb/http/field.c lb/http/field.h \
 	lb/http/h1_body.c lb/http/h1_body.h \
 	lb/http/h1_frame.c lb/http/h1_frame.h \

@@ -31,6 +31,22 @@ message_find_name(const struct message *message, struct slice name)
 	return (struct slice){NULL, 0};
 }
 
+bool
+message_lists(
+	const struct message *message, struct slice name, struct slice token)
+{
+	for (size_t i = 0; i < message->n_fields; i++) {
+		const struct field *field = &message->fields[i];
+
+		if (slice_equal_nocase(
+			    message_field_name(message, field), name) &&
+			field_list_has(
+				message_field_value(message, field), token))
+			return true;
+	}
+	return false;
+}
+
 struct slice
 message_find_cookie(const struct message *message, struct slice name)
 {

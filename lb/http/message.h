@@ -150,6 +150,10 @@ struct slice message_find(const struct message *message, enum field_id id);
 /* The same by name, case ignored. */
 struct slice message_find_name(
 	const struct message *message, struct slice name);
+/* Is the token an element of a list of that name, case ignored? A list may come
+ * in several fields (RFC 9110 5.3). */
+bool message_lists(
+	const struct message *message, struct slice name, struct slice token);
 /* The value of the first cookie of that name in any Cookie field; ptr is NULL
  * if there is none. */
 struct slice message_find_cookie(

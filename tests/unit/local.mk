@@ -276,6 +276,11 @@ tests_unit_test_settings_SOURCES = \
 tests_unit_test_settings_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_settings_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_cors
+tests_unit_test_cors_SOURCES = tests/unit/test_cors.c
+tests_unit_test_cors_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_cors_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_rescue_budget
 tests_unit_test_rescue_budget_SOURCES = tests/unit/test_rescue_budget.c
 tests_unit_test_rescue_budget_CPPFLAGS = $(unit_cppflags)
