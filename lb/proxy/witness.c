@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "http/cors.h"
 #include "proxy/key.h"
 
 /* Statuses of gRPC that are a failure of the service: UNKNOWN (2),
@@ -39,7 +40,8 @@ witness_begin(struct exchange *exchange, const struct release_cell *cell,
 		.is_by_bucket = decision->reason == STICKY_BUCKET,
 	};
 
-	if (candidate == STICKY_NONE || !decision->is_counted_by_bucket)
+	if (candidate == STICKY_NONE || !decision->is_counted_by_bucket ||
+		cors_is_preflight(&exchange->request))
 		return;
 	exchange->unit = unit;
 	crowd_begin(crowd_at(unit), exchange->shard->index, &facts,
@@ -185,7 +187,8 @@ witness_begin_watches(struct exchange *exchange)
 	const struct registry_watchers *watchers = atomic_load_explicit(
 		&exchange->service->registry->watchers, memory_order_acquire);
 
-	if (watchers == NULL || exchange->decision.reason == STICKY_OVERRIDE)
+	if (watchers == NULL || exchange->decision.reason == STICKY_OVERRIDE ||
+		cors_is_preflight(&exchange->request))
 		return;
 	for (size_t i = 0; i < watchers->n; i++)
 		begin_watch(exchange, &watchers->items[i]);

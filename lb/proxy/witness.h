@@ -3,8 +3,9 @@
  *
  * While a release runs, or a release elsewhere watches this service, each
  * exchange says on which side its client is, and what became of its first try:
- * second tries of retry, rescue or shield never count. Where neither is the
- * case, all of this costs a load or two. Marks and counts are release/crowd's.
+ * second tries of retry, rescue or shield never count, nor do preflights, which
+ * come without what says whose they are. Where neither is the case, all of this
+ * costs a load or two. Marks and counts are release/crowd's.
  *
  * In this order, each at most once: begin, sent, response or failure, end.
  */

@@ -102,6 +102,19 @@ BY_ERROR = {"errors": 1, "not_found": 0}
 BY_ABSENCE = {"errors": 0, "not_found": 1}
 
 
+def test_preflights_count_for_nobody(start, backends):
+    site = Site(start, backends)
+    site.v1.play(_broken)
+    site.v2.play(_broken, _broken, respond())
+    for _ in range(2):
+        assert site.ask({"Origin": "https://a.example",
+                         "Access-Control-Request-Method": "PUT"},
+                        "OPTIONS") == 500
+    site.n = 0
+    assert site.ask(FETCH) == 200
+    assert site.hurt() == NOBODY
+
+
 @pytest.mark.parametrize("fields, script, hurt", [
     (NAVIGATE, respond(), NOBODY),
     (NAVIGATE, _missing, NOBODY),
