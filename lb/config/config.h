@@ -167,6 +167,7 @@ struct config_balance {
 
 struct config_rescue {
 	uint64_t budget; /* percent of requests, 0 to 100: off; 20 */
+	uint64_t timeout_ns; /* timeout: another version's response head; 1s */
 	uint64_t for_ns; /* for: how long a version helps out; 1h */
 };
 

@@ -336,6 +336,11 @@ const struct schema_key schema_keys[] = {
 		DEFAULT("20"), RANGE("0", "100"),
 		HELP("At most so many percent of the service's requests; 0 "
 		     "turns rescue off.")},
+	{ONE("services.NAME.rescue.timeout", DURATION, config_service,
+		 rescue.timeout_ns),
+		DEFAULT("1s"), ANY_TIME,
+		HELP("How long another version may take to begin its answer; "
+		     "one that was late isn't asked for 10 seconds.")},
 	{ONE("services.NAME.rescue.for", DURATION, config_service,
 		 rescue.for_ns),
 		DEFAULT("1h"), RANGE("0", "720h"),

@@ -75,6 +75,7 @@ exchange_finish(struct exchange *exchange, enum stream_end end)
 
 	exchange->state = EXCHANGE_ENDED;
 	upstream_leave_queue(exchange);
+	exchange_stop_help_timer(exchange);
 	if (exchange->upstream != NULL)
 		upstream_cancel(exchange->upstream);
 	exchange_drop_held(exchange);

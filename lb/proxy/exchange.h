@@ -128,6 +128,12 @@ struct exchange {
 	const struct snapshot_version *stand_in; /* for a candidate; or NULL */
 	bool may_rescue;
 	bool is_recalled; /* version is one that had the path lately */
+	bool is_rescue_test; /* another had it: has its own got it by now? */
+	bool wont_queue;     /* it asks for help: of a connection now, or not */
+	bool is_help_timed;
+	struct timeout help_timeout; /* while is_help_timed */
+	uint64_t heads_before; /* what the helper had answered by then */
+	uint64_t rescue_state; /* the release's, when another was picked */
 	bool has_affinity;      /* the cookie names an endpoint of its version */
 	uint32_t affinity_hash; /* by the hash of its name */
 	struct upstream *upstream;
@@ -238,6 +244,8 @@ enum exchange_verdict exchange_weigh(
 void exchange_ask_other(struct exchange *exchange);
 /* VERDICT_REFUSE. */
 void exchange_settle(struct exchange *exchange);
+/* Help was late. For the lists that a view looks up. */
+timeout_expired_fn exchange_help_expired;
 /* A response head (1xx too) with the first of its body. */
 void exchange_on_response(struct exchange *exchange,
 	const struct message *response, struct slice body,

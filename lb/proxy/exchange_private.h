@@ -77,6 +77,15 @@ bool exchange_leave_candidate(struct exchange *exchange);
 /* The version that is asked has failed, before its response head. True if it
  * is seen to: another one's answer is used, or asked for. */
 bool exchange_find_help(struct exchange *exchange, enum meter_error error);
+/* The help has come, or is no longer waited for. */
+static inline void
+exchange_stop_help_timer(struct exchange *exchange)
+{
+	if (!exchange->is_help_timed)
+		return;
+	exchange->is_help_timed = false;
+	timeout_stop(&exchange->help_timeout);
+}
 /* A response goes out. If it is another version's, the held one is let go at
  * the end. */
 void exchange_conclude_help(struct exchange *exchange);

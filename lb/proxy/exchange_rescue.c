@@ -13,9 +13,35 @@
  * (shield). The first answer, if there is one, is held meanwhile, unread from
  * its head on; if the other one's isn't better, it goes out after all.
  *
+ * A rescue must not cost the client more than the asset is worth: it takes a
+ * connection that can be had now, and the other version's answer must begin in
+ * rescue.timeout.
+ *
  * No help is what those get who still wait for a candidate when it is rolled
  * back: from then on they are the stable version's, as if they came now.
  */
+
+/* From now on the version that is asked has rescue.timeout. */
+static void
+begin_brief_help(struct exchange *exchange)
+{
+	struct shard *shard = exchange->shard;
+
+	exchange->wont_queue = true;
+	exchange->heads_before =
+		exchange->version->registry->loads[shard->index].n_heads;
+	exchange->is_help_timed = true;
+	timeout_init(&exchange->help_timeout);
+	timeouts_set(&shard->worker.timeouts, &exchange->help_timeout,
+		exchange->local->help, shard->now_ns);
+}
+
+static void
+end_brief_help(struct exchange *exchange)
+{
+	exchange_stop_help_timer(exchange);
+	exchange->wont_queue = false;
+}
 
 void
 exchange_arm_help(struct exchange *exchange)
@@ -34,6 +60,7 @@ exchange_arm_help(struct exchange *exchange)
 	/* It had it the last time: ask it at once. */
 	exchange->version = other;
 	exchange->is_recalled = true;
+	begin_brief_help(exchange);
 	witness_renounce(exchange);
 }
 
@@ -60,11 +87,14 @@ leave_version(struct exchange *exchange)
 	exchange->connect_until_ns = 0;
 }
 
-/* It can't be asked now: back to the version that was chosen. */
+/* It can't be asked now: back to the version that was chosen, whose answer it
+ * will be. */
 static void
 ask_chosen(struct exchange *exchange)
 {
+	end_brief_help(exchange);
 	exchange->is_recalled = false;
+	exchange->may_rescue = false;
 	leave_version(exchange);
 	exchange->version =
 		&exchange->service->versions[exchange->decision.version];
@@ -104,7 +134,7 @@ bool
 exchange_leave_candidate(struct exchange *exchange)
 {
 	if (exchange->stand_in == NULL || exchange->help != HELP_NONE ||
-		exchange->is_recalled || !is_rolled_back(exchange))
+		!is_rolled_back(exchange))
 		return false;
 	witness_renounce(exchange);
 	leave_version(exchange);
@@ -123,8 +153,8 @@ wants_shield(struct exchange *exchange)
 	struct shield *shield = exchange->local->shield;
 
 	if (shield == NULL || exchange->stand_in == NULL ||
-		exchange->help != HELP_NONE || exchange->is_recalled ||
-		exchange->is_upgrade || !exchange->is_replayable ||
+		exchange->help != HELP_NONE || exchange->is_upgrade ||
+		!exchange->is_replayable ||
 		!shield_may_repeat(shield, method_of(exchange)) ||
 		!balance_has_usable(exchange->shard, exchange->stand_in) ||
 		!shield_take(shield, exchange->shard->now_ns))
@@ -157,17 +187,56 @@ wants_help(struct exchange *exchange, const struct message *response)
 	       wants_rescue(exchange);
 }
 
+/* What was remembered holds as long as its own version doesn't have it: one that
+ * fails it is asked from now on. */
+static void
+end_test(struct exchange *exchange, const struct message *response)
+{
+	if (!exchange->is_rescue_test || rescue_is_missing(exchange, response))
+		return;
+	exchange->is_rescue_test = false;
+	rescue_forget(exchange);
+}
+
+/* Of other answers, as 412 or 416, it is the request that they are about. */
+static enum exchange_verdict
+weigh_recalled(struct exchange *exchange, const struct message *response)
+{
+	if (rescue_is_good(exchange, response))
+		return VERDICT_PASS_ON;
+	if (rescue_is_missing(exchange, response) || response->status >= 500)
+		rescue_forget(exchange);
+	return VERDICT_REFUSE;
+}
+
+static enum exchange_verdict
+weigh_rescue(struct exchange *exchange, const struct message *response)
+{
+	if (rescue_is_good(exchange, response)) {
+		rescue_note_found(exchange, response);
+		return VERDICT_PASS_ON;
+	}
+	rescue_note_missing(exchange, response);
+	return VERDICT_REFUSE;
+}
+
 enum exchange_verdict
 exchange_weigh(struct exchange *exchange, const struct message *response)
 {
+	struct registry_version *version = exchange->version->registry;
+
+	version->loads[exchange->shard->index].n_heads++;
 	witness_response(exchange, response);
+	exchange_stop_help_timer(exchange);
+	if (exchange->is_recalled)
+		return weigh_recalled(exchange, response);
 	switch (exchange->help) {
 	case HELP_NONE:
+		end_test(exchange, response);
 		return wants_help(exchange, response) ? VERDICT_HOLD
 						      : VERDICT_PASS_ON;
 	case HELP_RESCUE:
-		return rescue_is_good(exchange, response) ? VERDICT_PASS_ON
-							  : VERDICT_REFUSE;
+		return weigh_rescue(exchange, response);
 	case HELP_SHIELD:
 		return shield_is_failure(method_of(exchange), response->status)
 			       ? VERDICT_REFUSE
@@ -196,11 +265,12 @@ ask(struct exchange *exchange)
 	exchange->first_version = exchange->version;
 	exchange->first_endpoint = exchange->endpoint;
 	exchange->first_target = exchange->target;
-	exchange->is_recalled = false;
 	leave_version(exchange);
 	exchange->version = exchange->other_version;
 	if (exchange->help == HELP_SHIELD)
 		drop_conditions(exchange);
+	else
+		begin_brief_help(exchange);
 	exchange_rewind(exchange);
 	exchange_dispatch(exchange);
 }
@@ -222,9 +292,12 @@ exchange_find_help(struct exchange *exchange, enum meter_error error)
 		return true;
 	}
 	if (exchange->is_recalled) {
+		rescue_forget(exchange);
 		ask_chosen(exchange);
 		return true;
 	}
+	if (exchange->is_rescue_test)
+		rescue_forget(exchange);
 	if (!wants_shield(exchange))
 		return false;
 	exchange->first_error = error;
@@ -254,6 +327,11 @@ exchange_settle(struct exchange *exchange)
 	upstream_leave_queue(exchange);
 	if (exchange->upstream != NULL)
 		upstream_discard(exchange->upstream);
+	if (exchange->is_recalled) {
+		ask_chosen(exchange);
+		return;
+	}
+	end_brief_help(exchange);
 	leave_version(exchange);
 	exchange->version = exchange->first_version;
 	if (exchange->first_endpoint != NULL)
@@ -269,6 +347,22 @@ exchange_settle(struct exchange *exchange)
 }
 
 void
+exchange_help_expired(struct timeout *timeout)
+{
+	struct exchange *exchange =
+		list_entry(timeout, struct exchange, help_timeout);
+
+	shard_touch_clock(exchange->shard);
+	exchange->is_help_timed = false;
+	rescue_note_late(exchange);
+	if (exchange->is_recalled)
+		rescue_forget(exchange);
+	if (exchange->upstream != NULL)
+		upstream_cancel(exchange->upstream);
+	exchange_settle(exchange);
+}
+
+void
 exchange_conclude_help(struct exchange *exchange)
 {
 	bool is_asked = exchange->first_version != NULL;
@@ -279,7 +373,6 @@ exchange_conclude_help(struct exchange *exchange)
 	if (exchange->help == HELP_SHIELD) {
 		meter_add(&meter->shielded, 1);
 	} else if (exchange->help == HELP_RESCUE) {
-		rescue_remember(exchange);
 		meter_add(&meter->rescued, 1);
 	} else if (exchange->is_recalled) {
 		meter_add(&meter->rescues, 1);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "proxy/choose.h"
+#include "proxy/rescue.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream.h"
 #include "proxy/witness.h"
@@ -53,13 +54,15 @@ pass_interim(struct exchange *exchange, const struct message *response)
 		exchange->ops->resume(exchange->stream);
 }
 
-/* A 404 that goes out must not outlive the release in somebody's cache. */
+/* A 404 that goes out, or a page in an asset's place, must not outlive the
+ * release in somebody's cache. */
 static bool
 is_missing_in_release(
 	const struct exchange *exchange, const struct message *response)
 {
 	return exchange->is_release_running && !exchange->is_navigation &&
-	       (response->status == 404 || response->status == 410);
+	       exchange->request.method != HTTP_OPTIONS &&
+	       rescue_is_missing(exchange, response);
 }
 
 void

@@ -67,6 +67,7 @@ struct registry_endpoint {
 /* What one worker has with all of a version's endpoints; it alone writes it. */
 struct registry_load {
 	alignas(MEMORY_LINE) _Atomic int64_t in_flight;
+	uint64_t n_heads; /* final response heads; for itself alone */
 	struct meter_times times;
 };
 
@@ -78,6 +79,10 @@ struct registry_version {
 	struct registry_endpoint *endpoints;
 	struct table by_name;          /* the same by name */
 	struct registry_version *next; /* of the service, newest first */
+	/* Monotonic ns until which rescue doesn't ask it, for it was late: for
+	 * anything, and for what isn't the same for everybody. */
+	_Atomic uint64_t slow_until_ns;
+	_Atomic uint64_t slow_to_calls_until_ns;
 	struct registry_load loads[];  /* one for each worker */
 };
 

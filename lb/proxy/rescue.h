@@ -3,38 +3,32 @@
  *
  * A page of one version may ask the other for its script: cookies belong to the
  * browser, not to the tab, and some requests carry none. What one version
- * doesn't have is asked of another, within a budget. Here are the decisions;
- * proxy/exchange carries them out.
+ * doesn't have is asked of another, within a budget (proxy/rescue_budget); what
+ * was found, or not, is remembered (proxy/rescue_memory). Here are the
+ * decisions; proxy/exchange carries them out.
  */
 #ifndef PERCH_PROXY_RESCUE_H
 #define PERCH_PROXY_RESCUE_H
 
 #include "proxy/exchange.h"
+#include "proxy/rescue_budget.h"
+#include "proxy/rescue_memory.h"
 
-/* Which version had a path that its own didn't. A cache: who comes last to a
- * slot has it. */
-struct rescue_entry {
-	uint64_t path_hash; /* 0: free */
-	const struct registry_version *version;
-};
-
-#define RESCUE_ENTRIES 256 /* a power of two */
-
-/* A worker's own, of a service that has several versions. */
+/* A worker's own, of a service that has several versions: 17 KiB. */
 struct rescue_table {
-	struct rescue_entry entries[RESCUE_ENTRIES];
-	uint32_t credit_bp; /* hundredths of rescues that may be tried */
+	struct rescue_budget budget;
+	struct rescue_memory memory;
 };
 
-/* An empty one, with some rescues to its credit. */
-void rescue_table_init(struct rescue_table *table);
+/* An empty one. budget: percent of the requests. */
+void rescue_table_init(struct rescue_table *table, uint64_t budget);
 
 /* May this request be rescued at all? A read without a body that isn't for a
- * page, nor forced to its version. Counts it for the budget. */
+ * page, nor forced to its version; or a preflight. Counts it for the budget. */
 bool rescue_is_eligible(struct exchange *exchange);
 
 /* Is this what a version says that doesn't have it? 404, 410, or a page where
- * something else was asked for. */
+ * something else was asked for; to a preflight, what a browser takes for no. */
 bool rescue_is_missing(
 	const struct exchange *exchange, const struct message *response);
 
@@ -42,12 +36,23 @@ bool rescue_is_missing(
 bool rescue_is_good(
 	const struct exchange *exchange, const struct message *response);
 
-/* Whom to ask instead; NULL if nobody is left, or the budget is spent. */
+/* Whom to ask instead; NULL if nobody is left, nobody has it, or the budget is
+ * spent. */
 const struct snapshot_version *rescue_pick(struct exchange *exchange);
 
 /* The version that had this path lately, if it isn't the chosen one and can be
- * asked; else NULL. */
-const struct snapshot_version *rescue_recall(const struct exchange *exchange);
-void rescue_remember(const struct exchange *exchange);
+ * asked; else NULL. Where that is to be tested, is_rescue_test is set. */
+const struct snapshot_version *rescue_recall(struct exchange *exchange);
+
+/* What came of it: the other version's answer is used, */
+void
+rescue_note_found(struct exchange *exchange, const struct message *response);
+/* or isn't, */
+void
+rescue_note_missing(struct exchange *exchange, const struct message *response);
+/* or didn't come in time. */
+void rescue_note_late(struct exchange *exchange);
+/* What was remembered of the path is no longer so. */
+void rescue_forget(struct exchange *exchange);
 
 #endif

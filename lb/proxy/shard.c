@@ -177,11 +177,13 @@ fill_service(struct shard *shard, struct view_service *to,
 	to->response_idle =
 		list_for(shard, timeouts->response_idle_ns, upstream_expired);
 	to->tunnel = list_for(shard, timeouts->tunnel_ns, upstream_expired);
+	to->help = list_for(
+		shard, from->config->rescue.timeout_ns, exchange_help_expired);
 	to->cursors = memory_zalloc_array(
 		from->n_versions, sizeof(*to->cursors));
 	if (from->n_versions > 1) {
 		to->rescue = memory_zalloc(sizeof(*to->rescue));
-		rescue_table_init(to->rescue);
+		rescue_table_init(to->rescue, from->config->rescue.budget);
 	}
 	if (from->n_versions > 1 && from->config->shield.budget > 0)
 		to->shield = new_shield(shard, &from->config->shield);

@@ -35,6 +35,7 @@ struct view_service {
 	struct timeout_list *response_idle;
 	struct timeout_list *tunnel;
 	uint32_t *cursors; /* round robin's, one for each version */
+	struct timeout_list *help; /* another version's answer to a rescue */
 	struct rescue_table *rescue; /* NULL where there is one version */
 	struct shield *shield; /* the same, and where it is off */
 	uint32_t endpoint_connections; /* the limit's part of this worker */

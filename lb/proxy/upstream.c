@@ -337,7 +337,7 @@ upstream_checkout(struct exchange *exchange, enum upstream_wish wish)
 	make_room(pool);
 	if (pool->n_open < pool->max_open)
 		return connect_new(pool, exchange);
-	if (pool->n_queued >= limits->pending)
+	if (exchange->wont_queue || pool->n_queued >= limits->pending)
 		return UPSTREAM_FULL;
 	upstream_pool_enqueue(pool, exchange);
 	return UPSTREAM_WAIT;
