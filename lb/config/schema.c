@@ -66,7 +66,8 @@ const struct schema_key schema_keys[] = {
 	{LIST("forwarded_fields", FIELD_NAME, config, forwarded_fields,
 		 n_forwarded_fields),
 		DEFAULT(""), ITEMS(0, 64),
-		HELP("Fields that say on whose behalf a request comes (Forwarded, "
+		HELP("Fields that say on whose behalf a request comes "
+		     "(Forwarded, "
 		     "X-Forwarded-Port, X-Real-IP, X-Original-URL and their "
 		     "like) and are passed on from anybody. Else only those of "
 		     "trusted_proxies are."),
@@ -123,9 +124,11 @@ const struct schema_key schema_keys[] = {
 		HELP("For a free connection to an endpoint that is at its "
 		     "limit; then 503.")},
 	{ONE("timeouts.response", DURATION, config, timeouts.response_ns),
-		DEFAULT("30s"), ANY_TIME,
+		DEFAULT("60s"), ANY_TIME,
 		HELP("From a request sent to the head of its response; then "
-		     "504.")},
+		     "504. The candidate of a release is waited for less long "
+		     "where the shield can take over: ten times stable's "
+		     "p99, but 5 s at least.")},
 	{ONE("timeouts.response_idle", DURATION, config,
 		 timeouts.response_idle_ns),
 		DEFAULT("30s"), ANY_TIME,

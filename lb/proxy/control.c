@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "proxy/bindings.h"
 #include "proxy/health.h"
+#include "proxy/patience.h"
 #include "proxy/privileges.h"
 #include "proxy/releases.h"
 #include "proxy/resolver.h"
@@ -343,6 +344,7 @@ on_second(evutil_socket_t fd, short what, void *arg)
 
 	free_retired(control);
 	releases_expire(&control->releases);
+	patience_publish(&control->registry);
 	say_dropped(control);
 }
 

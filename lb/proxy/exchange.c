@@ -76,6 +76,7 @@ exchange_finish(struct exchange *exchange, enum stream_end end)
 	exchange->state = EXCHANGE_ENDED;
 	upstream_leave_queue(exchange);
 	exchange_stop_help_timer(exchange);
+	exchange_end_hang_watch(exchange);
 	if (exchange->upstream != NULL)
 		upstream_cancel(exchange->upstream);
 	exchange_drop_held(exchange);
@@ -337,6 +338,7 @@ exchange_on_failure(struct exchange *exchange, enum meter_error error)
 {
 	enum retry_choice choice = choose_retry(exchange, error);
 
+	exchange_end_hang_watch(exchange);
 	/* A connection that the endpoint had closed when the request came is no
 	 * failure of the version: it is asked on another one. */
 	if (choice != RETRY_FRESH_CONNECTION)

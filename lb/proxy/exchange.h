@@ -126,6 +126,10 @@ struct exchange {
 	const struct snapshot_version *other_version; /* picked to be asked */
 	const struct snapshot_version *helper; /* whose answer is used; or NULL */
 	const struct snapshot_version *stand_in; /* for a candidate; or NULL */
+	bool is_hang_watched;
+	bool has_hung; /* stable is asked as the candidate didn't answer */
+	struct timeout hang_timeout; /* while is_hang_watched */
+	uint64_t hung_for_ns;
 	bool may_rescue;
 	bool is_recalled; /* version is one that had the path lately */
 	bool is_rescue_test; /* another had it: has its own got it by now? */
@@ -246,6 +250,8 @@ void exchange_ask_other(struct exchange *exchange);
 void exchange_settle(struct exchange *exchange);
 /* Help was late. For the lists that a view looks up. */
 timeout_expired_fn exchange_help_expired;
+/* A candidate hasn't answered. For the lists of a view. */
+timeout_expired_fn exchange_hang_expired;
 /* A response head (1xx too) with the first of its body. */
 void exchange_on_response(struct exchange *exchange,
 	const struct message *response, struct slice body,

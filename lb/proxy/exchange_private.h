@@ -86,6 +86,10 @@ exchange_stop_help_timer(struct exchange *exchange)
 	exchange->is_help_timed = false;
 	timeout_stop(&exchange->help_timeout);
 }
+/* A candidate has all of the request: how long may it take to answer? */
+void exchange_watch_for_hang(struct exchange *exchange);
+/* It has answered, or failed. */
+void exchange_end_hang_watch(struct exchange *exchange);
 /* A response goes out. If it is another version's, the held one is let go at
  * the end. */
 void exchange_conclude_help(struct exchange *exchange);

@@ -34,6 +34,8 @@ exchange_await_response(struct exchange *exchange)
 		upstream_await(upstream, exchange->local->response);
 	else
 		upstream_await(upstream, NULL);
+	if (exchange->stand_in != NULL && exchange->is_body_sent)
+		exchange_watch_for_hang(exchange);
 }
 
 /* "service=version": for what the backend asks of other services in turn. While

@@ -145,19 +145,27 @@ exchange_leave_candidate(struct exchange *exchange)
 	return true;
 }
 
-/* The candidate has failed: may the stable version be asked? What can't be
- * sent twice isn't, and a tunnel would outlast the answer. */
+/* What can't be sent twice isn't, and a tunnel would outlast the answer. */
+static bool
+may_be_shielded(const struct exchange *exchange)
+{
+	const struct shield *shield = exchange->local->shield;
+
+	return shield != NULL && exchange->stand_in != NULL &&
+	       exchange->help == HELP_NONE && !exchange->is_recalled &&
+	       !exchange->is_upgrade && exchange->is_replayable &&
+	       shield_may_repeat(shield, method_of(exchange));
+}
+
+/* The candidate has failed: may the stable version be asked? */
 static bool
 wants_shield(struct exchange *exchange)
 {
-	struct shield *shield = exchange->local->shield;
+	struct shard *shard = exchange->shard;
 
-	if (shield == NULL || exchange->stand_in == NULL ||
-		exchange->help != HELP_NONE || exchange->is_upgrade ||
-		!exchange->is_replayable ||
-		!shield_may_repeat(shield, method_of(exchange)) ||
-		!balance_has_usable(exchange->shard, exchange->stand_in) ||
-		!shield_take(shield, exchange->shard->now_ns))
+	if (!may_be_shielded(exchange) ||
+		!balance_has_usable(shard, exchange->stand_in) ||
+		!shield_take(exchange->local->shield, shard->now_ns))
 		return false;
 	exchange->other_version = exchange->stand_in;
 	exchange->help = HELP_SHIELD;
@@ -220,12 +228,27 @@ weigh_rescue(struct exchange *exchange, const struct message *response)
 	return VERDICT_REFUSE;
 }
 
+/* Stable has answered what its candidate had hung on: if it took as long, it is
+ * what was asked for that takes long, as with long polls. */
+static void
+conclude_hang(struct exchange *exchange)
+{
+	exchange->has_hung = false;
+	if (exchange->shard->now_ns - exchange->sent_ns < exchange->hung_for_ns)
+		witness_failure(exchange, METER_ERROR_RESPONSE_TIMEOUT);
+	else
+		witness_renounce(exchange);
+}
+
 enum exchange_verdict
 exchange_weigh(struct exchange *exchange, const struct message *response)
 {
 	struct registry_version *version = exchange->version->registry;
 
 	version->loads[exchange->shard->index].n_heads++;
+	exchange_end_hang_watch(exchange);
+	if (exchange->has_hung)
+		conclude_hang(exchange);
 	witness_response(exchange, response);
 	exchange_stop_help_timer(exchange);
 	if (exchange->is_recalled)
@@ -303,6 +326,59 @@ exchange_find_help(struct exchange *exchange, enum meter_error error)
 	exchange->first_error = error;
 	ask(exchange);
 	return true;
+}
+
+void
+exchange_watch_for_hang(struct exchange *exchange)
+{
+	struct timeouts *timeouts = &exchange->shard->worker.timeouts;
+	struct view_service *local = exchange->local;
+	uint64_t patience_ns =
+		atomic_load_explicit(&exchange->service->registry->patience_ns,
+			memory_order_relaxed);
+
+	if (exchange->is_hang_watched || exchange->is_recalled ||
+		patience_ns == 0 ||
+		patience_ns >= local->response->length_ns ||
+		!may_be_shielded(exchange))
+		return;
+	if (local->hang == NULL || local->hang->length_ns != patience_ns)
+		local->hang = timeouts_list(
+			timeouts, patience_ns, exchange_hang_expired);
+	if (local->hang == NULL)
+		return;
+	exchange->is_hang_watched = true;
+	timeout_init(&exchange->hang_timeout);
+	timeouts_set(timeouts, &exchange->hang_timeout, local->hang,
+		exchange->shard->now_ns);
+}
+
+void
+exchange_end_hang_watch(struct exchange *exchange)
+{
+	if (!exchange->is_hang_watched)
+		return;
+	exchange->is_hang_watched = false;
+	timeout_stop(&exchange->hang_timeout);
+}
+
+/* What becomes of it as far as the judge is concerned is known when stable has
+ * answered. */
+void
+exchange_hang_expired(struct timeout *timeout)
+{
+	struct exchange *exchange =
+		list_entry(timeout, struct exchange, hang_timeout);
+
+	shard_touch_clock(exchange->shard);
+	exchange->is_hang_watched = false;
+	if (!wants_shield(exchange))
+		return;
+	exchange->has_hung = true;
+	exchange->hung_for_ns = exchange->shard->now_ns - exchange->sent_ns;
+	exchange->first_error = METER_ERROR_RESPONSE_TIMEOUT;
+	upstream_cancel(exchange->upstream);
+	ask(exchange);
 }
 
 /* The held answer's connection, which has had all of the request. */

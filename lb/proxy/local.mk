@@ -26,6 +26,7 @@ libperch_a_SOURCES += \
 	lb/proxy/key.c lb/proxy/key.h \
 	lb/proxy/maglev.c lb/proxy/maglev.h \
 	lb/proxy/measure.c lb/proxy/measure.h \
+	lb/proxy/patience.c lb/proxy/patience.h \
 	lb/proxy/privileges.c lb/proxy/privileges.h \
 	lb/proxy/probe.c lb/proxy/probe.h \
 	lb/proxy/registry.c lb/proxy/registry.h \

@@ -95,6 +95,9 @@ struct registry_service {
 	bool is_moving; /* control only: see proxy/releases */
 	struct registry_version *versions;
 	struct registry_service *next;
+	/* How long a candidate's answer is waited for, until stable is asked; 0: as
+	 * long as any. Control's: see proxy/patience. */
+	_Atomic uint64_t patience_ns;
 	/* Clients of the candidate that requests of this service have newly hurt,
 	 * by EVIDENCE_ERRORS and EVIDENCE_NOT_FOUND; for words only. All workers
 	 * write it, which is rare. */

@@ -38,6 +38,8 @@ struct view_service {
 	struct timeout_list *help; /* another version's answer to a rescue */
 	struct rescue_table *rescue; /* NULL where there is one version */
 	struct shield *shield; /* the same, and where it is off */
+	struct timeout_list
+		*hang; /* for the service's patience; NULL: none yet */
 	uint32_t endpoint_connections; /* the limit's part of this worker */
 };
 

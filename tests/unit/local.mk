@@ -291,6 +291,11 @@ tests_unit_test_rescue_memory_SOURCES = tests/unit/test_rescue_memory.c
 tests_unit_test_rescue_memory_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_rescue_memory_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_patience
+tests_unit_test_patience_SOURCES = tests/unit/test_patience.c
+tests_unit_test_patience_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_patience_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_shield
 tests_unit_test_shield_SOURCES = tests/unit/test_shield.c
 tests_unit_test_shield_CPPFLAGS = $(unit_cppflags)

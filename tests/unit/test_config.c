@@ -43,7 +43,7 @@ test_times_and_limits_have_defaults(void **state)
 	assert_int_equal(t->upstream_idle_ns, 60 * CLOCK_NS_PER_S);
 	assert_int_equal(t->connect_ns, 2 * CLOCK_NS_PER_S);
 	assert_int_equal(t->queue_ns, 5 * CLOCK_NS_PER_S);
-	assert_int_equal(t->response_ns, 30 * CLOCK_NS_PER_S);
+	assert_int_equal(t->response_ns, 60 * CLOCK_NS_PER_S);
 	assert_int_equal(t->response_idle_ns, 30 * CLOCK_NS_PER_S);
 	assert_int_equal(t->tunnel_ns, 3600 * CLOCK_NS_PER_S);
 	assert_int_equal(l->connections, 20000);

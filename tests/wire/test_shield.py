@@ -3,11 +3,12 @@
 import json
 import socket
 import threading
+import time
 
 import pytest
 
 from perchtest import (
-    LEAST_SHARE, RawClient, Void, free_port, respond, wait_for)
+    LEAST_SHARE, PATIENCE, RawClient, Void, free_port, respond, wait_for)
 from perchtest.browser import FETCH, NAVIGATE, OF_V1, SCRIPT, Browser
 from perchtest.network import InNetwork, NotPermitted
 
@@ -53,6 +54,14 @@ def _switches(c):
 def _hang(c):
     c.read_request()
     c.wait_closed()
+
+
+def _slow(seconds, body):
+    def script(c):
+        c.read_request()
+        time.sleep(seconds)  # what is tested
+        c.send_response(body)
+    return script
 
 
 # For those who hang; those who answer do, however busy the machine is.
@@ -918,3 +927,77 @@ def test_two_workers(site):
         with RawClient(web.perch.port) as client:
             assert _is_shielded(client.request())
     assert web.shields() == (20, 20)
+
+
+# -- a candidate that hangs ------------------------------------------------------
+
+
+def _hurt(site):
+    signals = site.perch.admin.service("web")["release"]["signals"]
+    return {s["name"]: s["candidate"]["hurt"] for s in signals}["errors"]
+
+
+def _wait_patience():
+    """It is worked out once a second."""
+    time.sleep(1.2)
+
+
+def test_hang_is_shielded_long_before_the_timeout(site):
+    """Nothing is known of stable but that it is quick."""
+    web = site()
+    _wait_patience()
+    web.v2.play(_hang)
+    began = time.monotonic()
+    answer = web.ask()
+    assert 4.9 < time.monotonic() - began < 25
+    assert _is_shielded(answer)
+    assert web.v2.connections[0].ended.wait(PATIENCE)
+    web.wait_errors(response_timeout=1)
+    assert web.shields() == (1, 1)
+    wait_for("the judge to know", lambda: _hurt(web) == 1)
+
+
+def test_what_may_not_be_asked_twice_is_waited_for(site):
+    web = site()
+    _wait_patience()
+    web.v2.play(_slow(6, b"late"))
+    assert _is_not_shielded(web.ask("POST", body=b"x"), 200)
+
+
+def test_what_takes_stable_as_long_is_no_hang(site):
+    web = site()
+    _wait_patience()
+    web.v1.play(_slow(6, b"v1"))
+    web.v2.play(_hang)
+    assert _is_shielded(web.ask())
+    assert web.shields() == (1, 1)
+    assert _hurt(web) == 0
+
+
+def test_stable_that_is_slow_gives_a_candidate_time(site):
+    web = site(share=None)
+    web.v1.play(_slow(1, b"v1"))
+    assert web.ask().body == b"v1"
+    web.wait_done()
+    web.release()
+    _wait_patience()
+    web.v2.play(_slow(7, b"v2"))
+    answer = web.ask()
+    assert (answer.status, answer.body) == (200, b"v2")
+    assert web.shields() == (0, 0)
+
+
+def test_candidate_that_answers_in_time_or_fails(site):
+    """Its watch ends with that; and with the client."""
+    web = site()
+    _wait_patience()
+    web.v2.play(respond(b"v2"), _fails("503 No"), _reset, _hang)
+    assert web.ask().body == b"v2"
+    assert _is_shielded(web.ask())
+    assert _is_shielded(web.ask())
+    web.client.send_request("GET", "/a", "test", dict(FETCH))
+    web.v2.wait_heads(4)
+    web.client.reset()
+    web.wait_done()
+    time.sleep(5.2)  # nothing comes of it
+    assert web.shields() == (2, 2)
