@@ -185,8 +185,8 @@ const struct schema_key schema_keys[] = {
 	{ONE("log.access.format", CHOICE, config, log.access.format),
 		DEFAULT("off"), CHOICES("off", "common", "combined", "json"),
 		HELP("The form of its lines. What only perch knows (service, "
-		     "version, reason, endpoint, times) stands behind common "
-		     "and combined as name=value.")},
+		     "version, reason, endpoint, cause, times) stands behind "
+		     "common and combined as name=value.")},
 	{ONE("log.access.file", ACCESS_FILE, config, log.access.file),
 		DEFAULT("stdout"),
 		HELP("Where it goes: stdout or a file, which SIGUSR1 opens "

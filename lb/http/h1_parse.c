@@ -431,6 +431,32 @@ h1_parse_request(const char *buf, size_t head_len,
 	return result;
 }
 
+static size_t
+find_blank_or_end(const char *buf, size_t from, size_t len)
+{
+	while (from < len && buf[from] != ' ' && buf[from] != '\r' &&
+		buf[from] != '\n')
+		from++;
+	return from;
+}
+
+void
+h1_glimpse_request(const char *buf, size_t len, struct message *message)
+{
+	size_t method_len = find_blank_or_end(buf, 0, len);
+	size_t end;
+
+	memset(message, 0, offsetof(struct message, fields));
+	message->base = buf;
+	if (method_len == len || buf[method_len] != ' ' ||
+		!field_is_token((struct slice){buf, method_len}))
+		return;
+	end = find_blank_or_end(buf, method_len + 1, len);
+	message->method_name = (struct span){0, (uint32_t)method_len};
+	message->target = (struct span){(uint32_t)method_len + 1,
+		(uint32_t)(end - method_len - 1)};
+}
+
 /* --- responses ----------------------------------------------------------- */
 
 /* RFC 9112 6.3: these end with the head, whatever their fields say. */

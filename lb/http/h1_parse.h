@@ -53,6 +53,15 @@ enum h1_result h1_parse_request(const char *buf, size_t head_len,
 	const struct h1_limits *limits, struct message *message,
 	const char **why);
 
+/*
+ * What can be told of a request whose head is not whole or not good: of its first
+ * line the method and the target, as they came, if there is a blank behind what
+ * can be a method. For words only: nothing of it has been checked. message gets
+ * base and these two, and is empty otherwise.
+ */
+void
+h1_glimpse_request(const char *buf, size_t len, struct message *message);
+
 /* request_method decides about the body: none after HEAD; after CONNECT a 2xx
  * has one until the connection closes, and so is never kept alive. */
 enum h1_result h1_parse_response(const char *buf, size_t head_len,

@@ -185,8 +185,10 @@ put_common(struct line *line, const struct access_record *record,
 		put_escaped(line, record->method, ESCAPE_HEX);
 		put_text(line, " ");
 		put_escaped(line, record->target, ESCAPE_HEX);
-		put_text(line, record->version_minor == 0 ? " HTTP/1.0"
-							  : " HTTP/1.1");
+		if (record->version_minor <= 1)
+			put_text(line, record->version_minor == 0
+					       ? " HTTP/1.0"
+					       : " HTTP/1.1");
 	} else {
 		put_text(line, "-");
 	}
@@ -221,6 +223,8 @@ put_extensions(struct line *line, const struct access_record *record)
 	put_extension(line, "shielded_by", record->shielded_by);
 	put_extension(line, "endpoint", record->endpoint);
 	put_extension(line, "error", record->error);
+	put_text(line, " cause=");
+	put_quoted(line, record->cause);
 	put_extension(line, "request_id", record->request_id);
 	put_text(line, " upstream_time=");
 	if (record->upstream_ns > 0)
@@ -281,6 +285,7 @@ put_json(struct line *line, const struct access_record *record)
 	put_json_string(line, "shielded_by", record->shielded_by);
 	put_json_string(line, "endpoint", record->endpoint);
 	put_json_string(line, "error", record->error);
+	put_json_string(line, "cause", record->cause);
 	put_json_string(line, "request_id", record->request_id);
 	if (record->upstream_ns > 0) {
 		put_text(line, ",\"upstream_time\":");

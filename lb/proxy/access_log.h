@@ -43,7 +43,7 @@ struct access_record {
 	struct slice method;
 	struct slice target;
 	struct slice host;
-	unsigned version_minor;
+	unsigned version_minor; /* more than 1: it isn't known */
 	unsigned status;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
@@ -56,6 +56,7 @@ struct access_record {
 	struct slice shielded_by; /* the same, where a candidate had failed */
 	struct slice endpoint;
 	struct slice error;
+	struct slice cause; /* in words: what was wrong */
 	struct slice request_id;
 	uint64_t upstream_ns; /* to first byte; 0: no response came */
 	uint64_t total_ns;

@@ -55,11 +55,21 @@ refusal_status(enum h1_result result)
 	}
 }
 
-/* Answers without having understood: nothing after it can be trusted. */
+/* Nothing after it can be trusted. */
+static void
+refuse(struct client *client, unsigned status, const char *why)
+{
+	client->keeps_alive = false;
+	client->is_body_done = false;
+	exchange_refuse(client->exchange, status, why);
+}
+
+/* Answers without having understood. */
 void
 client_refuse(struct client *client, unsigned status, const char *why)
 {
 	struct exchange *exchange = client->exchange;
+	struct buffer *in = client->in;
 
 	if (exchange == NULL)
 		exchange = begin_exchange(client);
@@ -67,15 +77,11 @@ client_refuse(struct client *client, unsigned status, const char *why)
 		client_close(client, CLIENT_CLOSE);
 		return;
 	}
-	exchange->request.base = client->in->data + client->in->start;
-	exchange->request.head_len = 0;
-	exchange->request.n_fields = 0;
-	exchange->request.seen = 0;
-	client->keeps_alive = false;
-	client->is_body_done = false;
+	h1_glimpse_request(
+		in->data + in->start, buffer_len(in), &exchange->request);
 	client->is_http10 = false;
 	client->is_head_request = false;
-	exchange_refuse(exchange, status, why);
+	refuse(client, status, why);
 }
 
 /* Decodes what has come of the body into a window. */
@@ -125,7 +131,7 @@ start_request(struct client *client, struct exchange *exchange, size_t head_len)
 	result = decode_window(
 		client, &exchange->body, &exchange->body_trailers);
 	if (result == H1_BAD) {
-		client_refuse(client, 400, "malformed chunk");
+		refuse(client, 400, "malformed chunk");
 		return;
 	}
 	exchange->is_body_complete = client->is_body_done;

@@ -1,5 +1,6 @@
 #include "proxy/measure.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -164,14 +165,14 @@ write_access(const struct exchange *exchange, uint64_t now_ns)
 		config->trusted_proxies, config->n_trusted_proxies);
 	record.wall_ns = clock_wall_ns();
 	record.client = (struct slice){text, address_format_ip(&client, text)};
-	if (request->head_len > 0) {
-		record.method = message_slice(request, request->method_name);
-		record.target = message_slice(request, request->target);
-		record.host = message_slice(request, request->host);
-		record.referer = message_find(request, FIELD_REFERER);
-		record.user_agent = message_find(request, FIELD_USER_AGENT);
-	}
-	record.version_minor = request->version_minor;
+	/* Of a head that was refused there may be no more than the first two. */
+	record.method = message_slice(request, request->method_name);
+	record.target = message_slice(request, request->target);
+	record.host = message_slice(request, request->host);
+	record.referer = message_find(request, FIELD_REFERER);
+	record.user_agent = message_find(request, FIELD_USER_AGENT);
+	record.version_minor =
+		request->head_len > 0 ? request->version_minor : UINT_MAX;
 	record.status = exchange->status;
 	record.bytes_in = exchange->bytes_in;
 	record.bytes_out = exchange->bytes_out;
@@ -181,6 +182,8 @@ write_access(const struct exchange *exchange, uint64_t now_ns)
 	if (exchange->error != METER_ERROR_NONE)
 		record.error =
 			slice_from_string(meter_error_name(exchange->error));
+	if (exchange->why != NULL)
+		record.cause = slice_from_string(exchange->why);
 	record.request_id =
 		(struct slice){exchange->request_id, exchange->request_id_len};
 	if (exchange->first_byte_ns != 0)

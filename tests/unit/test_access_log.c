@@ -110,6 +110,7 @@ full_record(void)
 		.shielded_by = SLICE("v1"),
 		.endpoint = SLICE("10.0.0.1:80"),
 		.error = SLICE("reset"),
+		.cause = SLICE("no \"end\""),
 		.request_id = SLICE("id-1"),
 		.upstream_ns = UINT64_C(1234567),
 		.total_ns = UINT64_C(2000001999),
@@ -118,7 +119,8 @@ full_record(void)
 
 #define EXTENSIONS                                                             \
 	" service=web version=v2 reason=share rescued_by=- shielded_by=v1"     \
-	" endpoint=10.0.0.1:80 error=reset request_id=id-1"                    \
+	" endpoint=10.0.0.1:80 error=reset cause=\"no \\\"end\\\"\""             \
+	" request_id=id-1"                                                     \
 	" upstream_time=0.001234"                                              \
 	" total_time=2.000001\n"
 
@@ -134,6 +136,10 @@ test_common_line(void **state)
 	assert_string_equal(line_of(CONFIG_ACCESS_COMMON, &record),
 		"192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] "
 		"\"GET /a?b=c HTTP/1.0\" 200 345" EXTENSIONS);
+	record.version_minor = 2;
+	assert_string_equal(line_of(CONFIG_ACCESS_COMMON, &record),
+		"192.0.2.7 - - [14/Nov/2023:22:13:20 +0000] "
+		"\"GET /a?b=c\" 200 345" EXTENSIONS);
 }
 
 static void
@@ -155,7 +161,7 @@ test_what_is_absent_is_a_dash(void **state)
 	assert_string_equal(line_of(CONFIG_ACCESS_COMBINED, &record),
 		"- - - [01/Jan/1970:00:00:00 +0000] \"-\" 400 0 \"-\" \"-\""
 		" service=- version=- reason=- rescued_by=- shielded_by=-"
-		" endpoint=- error=- request_id=- upstream_time=-"
+		" endpoint=- error=- cause=\"-\" request_id=- upstream_time=-"
 		" total_time=0.000000\n");
 }
 
@@ -174,6 +180,7 @@ test_json_line(void **state)
 		"\"version\":\"v2\",\"reason\":\"share\","
 		"\"shielded_by\":\"v1\","
 		"\"endpoint\":\"10.0.0.1:80\",\"error\":\"reset\","
+		"\"cause\":\"no \\\"end\\\"\","
 		"\"request_id\":\"id-1\",\"upstream_time\":0.001234,"
 		"\"total_time\":2.000001}\n");
 }

@@ -655,6 +655,45 @@ test_any_split_gives_the_same_result(void **state)
 	}
 }
 
+/* Of a head that is no good, or not whole. */
+static void
+test_glimpse_of_a_first_line(void **state)
+{
+	static const struct {
+		const char *head;
+		const char *method; /* "": nothing is told */
+		const char *target;
+	} cases[] = {
+		{"GET /a HTTP/1.1\r\nHost : x\r\n\r\n", "GET", "/a"},
+		{"GET /a HTTP/1.1", "GET", "/a"},
+		{"GET /a\x1b\"\xff b HTTP/1.1\r\n", "GET", "/a\x1b\"\xff"},
+		{"GET /a\r\n", "GET", "/a"},
+		{"GET /a\n", "GET", "/a"},
+		{"GET /a", "GET", "/a"},
+		{"M-SEARCH * HTTP/2.0\r\n", "M-SEARCH", "*"},
+		{"GET ", "GET", ""},
+		{"GET  /a HTTP/1.1\r\n", "GET", ""},
+		{"GET", "", ""},
+		{"GET\r\n/a HTTP/1.1\r\n", "", ""},
+		{" /a HTTP/1.1\r\n", "", ""},
+		{"", "", ""},
+		{"\x16\x03\x01\x02 /a", "", ""},
+		{"G\xc3T /a HTTP/1.1\r\n", "", ""},
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		memset(&message, 0xff, sizeof(message));
+		h1_glimpse_request(
+			cases[i].head, strlen(cases[i].head), &message);
+		assert_int_equal(message.head_len, 0);
+		assert_int_equal(message.n_fields, 0);
+		assert_true(slice_equal(
+			message_slice(&message, message.method_name),
+			slice_from_string(cases[i].method)));
+		assert_true(slice_equal(message_slice(&message, message.target),
+			slice_from_string(cases[i].target)));
+	}
+}
+
 int
 main(void)
 {
@@ -688,6 +727,7 @@ main(void)
 		T(test_parser_itself_holds_the_head_limit),
 		T(test_name_too_long_for_its_count_is_refused),
 		T(test_head_without_its_end_is_refused),
+		T(test_glimpse_of_a_first_line),
 		T(test_any_split_gives_the_same_result),
 #undef T
 	};

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from perchtest import Browser, RawClient, wait_for
+from perchtest import Browser, Perch, RawClient, ScriptedBackend, wait_for
 
 
 @pytest.fixture
@@ -82,6 +82,65 @@ def test_json_of_an_error(logging):
         client.send("GET / HTTP/1.1\r\n\r\n")
         assert client.read_response().status == 400
     assert json.loads(lines_of(path, 1)[0])["status"] == 400
+
+
+# What is sent; the status, method, target and cause that the log has.
+HEAD = "GET /a?b HTTP/1.1\r\nHost: t\r\n"
+REFUSED = {
+    "no host": ("GET /a?b HTTP/1.1\r\n\r\n", 400, "GET", "/a?b", "no Host"),
+    "field": (HEAD + "A : b\r\n\r\n", 400, "GET", "/a?b", None),
+    "bare LF": (HEAD + "A: b\n", 400, "GET", "/a?b", "bare LF in head"),
+    "head too long": (HEAD + "A: %s\r\n" % ("x" * 5000), 431, "GET", "/a?b",
+                      "head too large"),
+    "fields": (HEAD + "A: b\r\n" * 30 + "\r\n", 431, "GET", "/a?b",
+               "too many fields"),
+    "target": ("GET /%s HTTP/1.1\r\nHost: t\r\n\r\n" % ("x" * 300), 414,
+               "GET", "/" + "x" * 300, None),
+    "version": ("PUT /a HTTP/2.0\r\nHost: t\r\n\r\n", 505, "PUT", "/a",
+                "not HTTP/1.x"),
+    "coding": (HEAD + "Transfer-Encoding: gzip, chunked\r\n\r\n", 501, "GET",
+               "/a?b", "a transfer coding other than chunked"),
+    "too late": (HEAD, 408, "GET", "/a?b", "head not received in time"),
+    "chunk": (HEAD + "Transfer-Encoding: chunked\r\n\r\nxyz\r\n", 400, "GET",
+              "/a?b", "malformed chunk"),
+    "body": (HEAD + "Content-Length: 101\r\n\r\n", 413, "GET", "/a?b",
+             "body over limits.body"),
+    "method": ("CONNECT t:1 HTTP/1.1\r\nHost: t:1\r\n\r\n", 405, "CONNECT",
+               "t:1", "CONNECT"),
+    "no service": ("GET /a HTTP/1.1\r\nHost: u\r\n\r\n", 404, "GET", "/a",
+                   "no service for this host and path"),
+    "control": ("GET /a\x1b[31m HTTP/1.1\r\nHost: t\r\n\r\n", 400, "GET",
+                "/a\x1b[31m", None),
+    "no method": ("\x01\x02 /a HTTP/1.1\r\n\r\n", 400, None, None, None),
+}
+
+
+@pytest.fixture(scope="module")
+def refusing(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("log") / "access.log")
+    with ScriptedBackend() as one, Perch(
+            {"web": {"versions": {"v1": one}, "match": {"hosts": ["t"]}}},
+            limits={"head": "2KiB", "target": "200B", "fields": 20,
+                    "body": "100B"}, timeouts={"header": "300ms"},
+            log={"access": {"file": path, "format": "json"}}) as perch:
+        yield perch, path
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_refusal_has_its_cause(refusing, kind):
+    """And of the request what could be read."""
+    perch, path = refusing
+    sent, status, method, target, cause = REFUSED[kind]
+    before = open(path).read().count("\n")
+    with RawClient(perch.port) as client:
+        client.send(sent)
+        assert client.read_response().status == status
+    entry = json.loads(lines_of(path, before + 1)[-1])
+    assert entry["status"] == status
+    assert entry.get("method") == method
+    assert entry.get("target") == target
+    assert entry["error"] == "request"
+    assert entry["cause"] == cause or cause is None and entry["cause"]
 
 
 @pytest.mark.parametrize("byte", ["\xe9", '"', "\\", "\t", "w"])
