@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "proxy/access_log.h"
+#include "proxy/bad_answer.h"
 
 /* In the order in which they are written. */
 enum family {
@@ -24,6 +25,7 @@ enum family {
 	TUNNELS,
 	BAD_REQUESTS,
 	UNROUTED,
+	BAD_ANSWERS,
 	UPSTREAM_CONNECTIONS,
 	REQUESTS,
 	RESPONSES,
@@ -88,6 +90,8 @@ static const struct exposition_about about[N_FAMILIES] = {
 		"Requests whose head was malformed."},
 	[UNROUTED] = {"perch_unrouted_requests_total", COUNTER,
 		"Requests that no service matched."},
+	[BAD_ANSWERS] = {"perch_malformed_answers_total", COUNTER,
+		"Answers of endpoints that were refused, by what was wrong."},
 	[UPSTREAM_CONNECTIONS] = {"perch_upstream_connections", GAUGE,
 		"Connections to endpoints that are open, by state."},
 	[REQUESTS] = {"perch_requests_total", COUNTER,
@@ -240,6 +244,21 @@ add_workers(struct writer *writer)
 }
 
 static void
+add_bad_answers(struct writer *writer)
+{
+	const struct registry *registry = writer->source->registry;
+
+	for (unsigned reason = 0; reason < BAD_ANSWER_REASONS; reason++) {
+		uint64_t n = 0;
+
+		for (unsigned i = 0; i < registry->n_workers; i++)
+			n += load(&registry->workers[i].bad_answers[reason]);
+		add_labelled(writer, BAD_ANSWERS, "reason",
+			bad_answer_reason(reason), n);
+	}
+}
+
+static void
 add_webhooks(struct writer *writer)
 {
 	static const char *const results[WEBHOOK_N_RESULTS] = {
@@ -277,6 +296,7 @@ add_process(struct writer *writer)
 	add_u64(writer, LOG_DROPPED, log_dropped());
 	add_u64(writer, ACCESS_LOG_DROPPED, access_log_dropped());
 	add_workers(writer);
+	add_bad_answers(writer);
 }
 
 /* --- services -------------------------------------------------------------- */

@@ -177,7 +177,8 @@ struct exchange {
 	bool is_pipe_last;   /* the response ends with what is in the pipe */
 	uint16_t status;     /* sent to the client; 0: none */
 	enum meter_error error;
-	const char *why;        /* of a refusal; a static string, or NULL */
+	const char *why;        /* of a refusal, or what was wrong with an
+				 * answer; a static string, or NULL */
 	uint64_t sent_ns;       /* request handed to the upstream */
 	uint64_t first_byte_ns; /* response head */
 	uint64_t bytes_in;

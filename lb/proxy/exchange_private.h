@@ -62,7 +62,8 @@ void exchange_spare_pipe(struct exchange *exchange);
 /* --- the response ----------------------------------------------------------- */
 
 /* It makes no sense: its connection can't be trusted. */
-void exchange_reject_response(struct exchange *exchange);
+void
+exchange_reject_response(struct exchange *exchange, const char *why);
 /* Something was sent to the client, with this result. False if that has ended
  * the exchange. */
 bool exchange_pass_on(struct exchange *exchange, enum conn_result result);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "proxy/bad_answer.h"
 #include "proxy/choose.h"
 #include "proxy/rescue.h"
 #include "proxy/tunnel.h"
@@ -10,8 +11,9 @@
 
 /* An answer that makes no sense: its connection can't be trusted. */
 void
-exchange_reject_response(struct exchange *exchange)
+exchange_reject_response(struct exchange *exchange, const char *why)
 {
+	bad_answer_note(exchange, why);
 	upstream_cancel(exchange->upstream);
 	exchange_on_failure(exchange, METER_ERROR_BAD_RESPONSE);
 }
@@ -43,7 +45,8 @@ pass_interim(struct exchange *exchange, const struct message *response)
 		exchange_await_response(exchange);
 	}
 	if (!forward_response(response, &options, &text, &head)) {
-		exchange_reject_response(exchange);
+		exchange_reject_response(
+			exchange, "head too large to be passed on");
 		return;
 	}
 	/* From here on it is the client that owes something. */
@@ -94,7 +97,8 @@ exchange_on_response(struct exchange *exchange, const struct message *response,
 		options.set_cookie = choose_set_cookie(
 			exchange, response, options.makes_private, &text);
 	if (!forward_response(response, &options, &text, &head)) {
-		exchange_reject_response(exchange);
+		exchange_reject_response(
+			exchange, "head too large to be passed on");
 		return;
 	}
 	exchange_conclude_help(exchange);

@@ -1,5 +1,6 @@
 libperch_a_SOURCES += \
 	lb/proxy/access_log.c lb/proxy/access_log.h \
+	lb/proxy/bad_answer.c lb/proxy/bad_answer.h \
 	lb/proxy/balance.c lb/proxy/balance.h \
 	lb/proxy/bindings.c lb/proxy/bindings.h \
 	lb/proxy/choose.c lb/proxy/choose.h \

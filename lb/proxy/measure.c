@@ -196,7 +196,7 @@ write_access(const struct exchange *exchange, uint64_t now_ns)
 static void
 report(const struct exchange *exchange)
 {
-	if (exchange->why != NULL)
+	if (exchange->error == METER_ERROR_REQUEST && exchange->why != NULL)
 		log_debug("request refused with %u: %s", exchange->status,
 			exchange->why);
 }

@@ -18,6 +18,7 @@
 
 #include "base/address.h"
 #include "base/table.h"
+#include "proxy/bad_answer.h"
 #include "release/meter.h"
 #include "release/release.h"
 
@@ -46,6 +47,11 @@ struct registry_endpoint {
 	struct address address;         /* resolved, or AF_UNSPEC */
 	uint16_t port;
 	struct registry_endpoint *next; /* of the version, newest first */
+
+	/* When the log was last told of a malformed answer, monotonic, and how
+	 * many it wasn't told of since; any worker's. */
+	_Atomic uint64_t bad_answer_said_ns;
+	_Atomic uint64_t n_bad_answers_unsaid;
 
 	/* What a request looks at. */
 	alignas(MEMORY_LINE) char *name; /* host:port */
@@ -148,6 +154,7 @@ struct worker_counts {
 	_Atomic uint64_t bad_requests;   /* no head could be parsed */
 	_Atomic uint64_t unrouted;       /* no service matched */
 	_Atomic uint64_t tunnels;        /* now */
+	_Atomic uint64_t bad_answers[BAD_ANSWER_REASONS];
 	char apart[64]; /* so that two workers' counts share no cache line */
 };
 

@@ -47,7 +47,8 @@ tunnel_switch(struct exchange *exchange, const struct message *response,
 	if (!exchange->is_upgrade || !exchange->is_body_sent ||
 		!forward_is_websocket(message_find(response, FIELD_UPGRADE)) ||
 		!forward_response(response, &options, &text, &head)) {
-		exchange_reject_response(exchange);
+		exchange_reject_response(
+			exchange, "101 that was not asked for");
 		return;
 	}
 	exchange->first_byte_ns = exchange->shard->now_ns;

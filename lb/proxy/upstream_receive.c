@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "http/h1_parse.h"
+#include "proxy/bad_answer.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/upstream_rest.h"
 
@@ -78,6 +79,14 @@ announced_idle_ns(const struct message *response)
 	return (seconds - 1) * CLOCK_NS_PER_S;
 }
 
+/* Neither this answer nor what follows it can be trusted. */
+static void
+refuse(struct upstream *upstream, const char *why)
+{
+	bad_answer_note(upstream->exchange, why);
+	upstream_fail(upstream, METER_ERROR_BAD_RESPONSE);
+}
+
 static void
 deliver_response(struct upstream *upstream, const struct message *response)
 {
@@ -98,7 +107,7 @@ deliver_response(struct upstream *upstream, const struct message *response)
 	result = h1_body_decode(&upstream->body, in->data + in->start,
 		buffer_len(in), &consumed, &produced, &trailers);
 	if (result != H1_OK && result != H1_PARTIAL) {
-		upstream_fail(upstream, METER_ERROR_BAD_RESPONSE);
+		refuse(upstream, "malformed chunk");
 		return;
 	}
 	in->start += (uint32_t)consumed;
@@ -173,6 +182,7 @@ receive_head(struct upstream *upstream)
 	};
 	struct buffer *in = upstream->in;
 	const char *head = in->data + in->start;
+	const char *why = "head over its limit";
 	size_t head_len = 0;
 	enum h1_result result;
 
@@ -180,12 +190,14 @@ receive_head(struct upstream *upstream)
 		&upstream->scanned, &head_len);
 	if (result == H1_PARTIAL)
 		return false;
+	if (result == H1_BAD)
+		why = "bare LF in head";
 	if (result == H1_OK)
 		result = h1_parse_response(head, head_len, &limits,
-			exchange->request.method, &shard->response, NULL);
+			exchange->request.method, &shard->response, &why);
 	if (result != H1_OK) {
 		note_left_over(upstream);
-		upstream_fail(upstream, METER_ERROR_BAD_RESPONSE);
+		refuse(upstream, why);
 		return false;
 	}
 	upstream->scanned = 0;
@@ -212,7 +224,7 @@ receive_body(struct upstream *upstream)
 	result = h1_body_decode(&upstream->body, in->data + in->start,
 		buffer_len(in), &consumed, &produced, &trailers);
 	if (result != H1_OK && result != H1_PARTIAL) {
-		upstream_fail(upstream, METER_ERROR_BAD_RESPONSE);
+		refuse(upstream, "malformed chunk");
 		return;
 	}
 	in->start += (uint32_t)consumed;

@@ -1,6 +1,8 @@
 """A backend's answer is held to the same rules: 502, and its connection is
 closed."""
 
+import json
+import re
 import threading
 
 import pytest
@@ -74,6 +76,61 @@ def test_bad_answer_is_502(client, backend, name):
     assert_is_closed(connections[0])
     # The client's own connection is none the worse for it.
     assert client.request().body == b"fine"
+
+
+def refused_answers(perch, **labels):
+    return perch.admin.metrics().sum("perch_malformed_answers_total", **labels)
+
+
+@pytest.mark.parametrize("name", BAD_HEADS)
+def test_bad_answer_is_counted_by_its_reason(shared, client, backend, name):
+    """One of those that there is a word for."""
+    def answer(c):
+        c.read_request()
+        c.send(BAD_HEADS[name])
+        c.wait_closed()
+    backend.play(answer)
+    before = refused_answers(shared[0])
+    assert client.request().status == 502
+    wait_for("it to be counted",
+             lambda: refused_answers(shared[0]) == before + 1)
+    assert refused_answers(shared[0], reason="other") == 0
+
+
+def test_bad_answers_are_told_of(start, backends, tmp_path):
+    """In the log once a second, in the access log each."""
+    one = backends("one")
+    path = str(tmp_path / "access.log")
+    perch = start({"web": one}, log={
+        "level": "warn", "access": {"file": path, "format": "json"}})
+
+    def answer(c):
+        c.read_request()
+        c.send(BAD_HEADS["obs-fold"])
+        c.wait_closed()
+    said = (r" warn malformed answer of %s \(v1 of web\): "
+            "folded field line; ([0-9]+) more before it\n" % one.address)
+    n = 0
+    with RawClient(perch.port) as client:
+        def is_said_again():
+            nonlocal n
+            n += 1
+            one.play(answer)
+            assert client.request("POST", "/a", body=b"x").status == 502
+            return len(re.findall(said, perch.stderr())) >= 2
+        wait_for("a second line", is_said_again)
+        one.play(respond(b"fine"))
+        assert client.request("GET", "/good").status == 200
+    perch.stop()
+    # Those that the log left out are in its next line.
+    counts = [int(c) for c in re.findall(said, perch.stderr())]
+    assert counts[0] == 0 and counts[1] >= 1
+    assert len(counts) <= 3
+    assert n - 1 <= sum(counts) + len(counts) <= n
+    entries = [json.loads(line) for line in open(path)]
+    assert [e.get("cause") for e in entries] == \
+        ["folded field line"] * n + [None]
+    assert {e.get("error") for e in entries[:-1]} == {"bad_response"}
 
 
 @pytest.mark.parametrize("name", BAD_CHUNKS)
