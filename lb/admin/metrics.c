@@ -35,6 +35,7 @@ enum family {
 	BYTES_OUT,
 	RETRIES,
 	RESCUES,
+	HELPED,
 	SHIELDS,
 	SHIELDED,
 	CONNECTS,
@@ -110,6 +111,9 @@ static const struct exposition_about about[N_FAMILIES] = {
 		"Requests asked again on another connection."},
 	[RESCUES] = {"perch_rescues_total", COUNTER,
 		"Requests for what the version lacked, asked of another one."},
+	[HELPED] = {"perch_rescued_by_total", COUNTER,
+		"Requests for what another version lacked, answered by this "
+		"one."},
 	[SHIELDS] = {"perch_shields_total", COUNTER,
 		"Requests that a candidate failed, asked of the stable "
 		"version."},
@@ -320,17 +324,19 @@ add_details(struct writer *writer, const struct view_counters *counters)
 	add_labelled(writer, RESCUES, "result", "found", counters->rescued);
 	add_labelled(writer, RESCUES, "result", "missing",
 		counters->rescues - counters->rescued);
+	add_u64(writer, HELPED, counters->helped);
 	add_u64(writer, SHIELDS, counters->shields);
 	add_u64(writer, SHIELDED, counters->shielded);
 }
 
 /* An endpoint that only ever refused connections ended no request: what it
- * did are the retries. */
+ * did are the retries. What is known to be elsewhere comes to no endpoint. */
 static bool
 has_counted(const struct view_counters *counters)
 {
 	return counters->requests > 0 || counters->in_flight > 0 ||
-	       counters->connects > 0 || counters->retries > 0;
+	       counters->connects > 0 || counters->retries > 0 ||
+	       counters->rescues > 0;
 }
 
 static void

@@ -176,7 +176,7 @@ version_json(const struct service_source *source,
 	totals->window_requests += window.requests;
 	totals->window_failures += failures;
 	return json_pack("{s:s%, s:s, s:s, s:o, s:n, s:o, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:o, s:o}",
+			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"name", version->name.ptr, version->name.len, "standing",
 		release_standing_name(release_standing_of(
 			standing, release->record, &release->cell)),
@@ -188,7 +188,10 @@ version_json(const struct service_source *source,
 		rate(source, window.requests), "in_flight",
 		in_flight(counts.in_flight), "error_rate",
 		ratio(failures, window.requests), "errors", errors(&counts),
-		"responses", responses(&counts), "shields",
+		"responses", responses(&counts), "rescues",
+		count(counts.rescues), "rescued", count(counts.rescued),
+		"helped", count(counts.helped), "helped_rate",
+		rate(source, window.helped), "shields",
 		count(counts.shields), "shielded", count(counts.shielded),
 		"first_byte", quantiles(&window.first_byte), "total",
 		quantiles(&window.total), "endpoints",

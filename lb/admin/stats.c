@@ -160,6 +160,7 @@ stats_version_window(const struct stats *stats,
 	out->retries -= before->retries;
 	out->rescues -= before->rescues;
 	out->rescued -= before->rescued;
+	out->helped -= before->helped;
 	out->shields -= before->shields;
 	out->shielded -= before->shielded;
 	out->connects -= before->connects;

@@ -100,6 +100,7 @@ view_add_counters(const struct registry *registry, const struct meter *meters,
 		out->connects += load(&meter->connects);
 		out->rescues += load(&meter->rescues);
 		out->rescued += load(&meter->rescued);
+		out->helped += load(&meter->helped);
 		out->shields += load(&meter->shields);
 		out->shielded += load(&meter->shielded);
 		out->in_flight += atomic_load_explicit(

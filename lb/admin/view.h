@@ -48,6 +48,7 @@ struct view_counters {
 	uint64_t connects;
 	uint64_t rescues;
 	uint64_t rescued;
+	uint64_t helped;
 	uint64_t shields;
 	uint64_t shielded;
 	int64_t in_flight;

@@ -194,6 +194,20 @@ print_list(FILE *out, const json_t *list)
 		fprintf(out, " %s", json_string_value(item));
 }
 
+/* What only it has is gone with it: so an operator looks before he takes it
+ * away. */
+static void
+print_help(FILE *out, const json_t *version)
+{
+	char rate[SHEET_CELL_SIZE];
+
+	if (json_number_value(get(version, "helped_rate")) <= 0)
+		return;
+	sheet_rate(rate, get(version, "helped_rate"));
+	fprintf(out, "%s answers %s requests/s that other versions lack\n",
+		text_of(version, "name"), rate);
+}
+
 void
 print_service(FILE *out, const json_t *service)
 {
@@ -217,6 +231,8 @@ print_service(FILE *out, const json_t *service)
 			add_endpoint(&sheet, endpoint);
 	}
 	sheet_finish(out, &sheet);
+	json_array_foreach(get(service, "versions"), i, version)
+		print_help(out, version);
 }
 
 void

@@ -438,25 +438,38 @@ exchange_help_expired(struct timeout *timeout)
 	exchange_settle(exchange);
 }
 
+/* Where what was known to be elsewhere is counted: it came to no endpoint. */
+static struct meter *
+meter_of_chosen(const struct exchange *exchange)
+{
+	return meter_of(exchange,
+		&exchange->service->versions[exchange->decision.version], NULL);
+}
+
 void
 exchange_conclude_help(struct exchange *exchange)
 {
-	bool is_asked = exchange->first_version != NULL;
-	struct meter *meter = meter_of(exchange,
-		is_asked ? exchange->first_version : exchange->version,
-		is_asked ? exchange->first_target : exchange->target);
+	struct meter *helper =
+		meter_of(exchange, exchange->version, exchange->target);
+	struct meter *meter;
 
-	if (exchange->help == HELP_SHIELD) {
-		meter_add(&meter->shielded, 1);
-	} else if (exchange->help == HELP_RESCUE) {
-		meter_add(&meter->rescued, 1);
-	} else if (exchange->is_recalled) {
+	if (exchange->is_recalled) {
+		meter = meter_of_chosen(exchange);
 		meter_add(&meter->rescues, 1);
-		meter_add(&meter->rescued, 1);
+	} else if (exchange->help == HELP_RESCUE ||
+		   exchange->help == HELP_SHIELD) {
+		meter = meter_of(exchange, exchange->first_version,
+			exchange->first_target);
 	} else {
 		return;
 	}
 	exchange->helper = exchange->version;
+	if (exchange->help == HELP_SHIELD) {
+		meter_add(&meter->shielded, 1);
+		return;
+	}
+	meter_add(&meter->rescued, 1);
+	meter_add(&helper->helped, 1);
 }
 
 void

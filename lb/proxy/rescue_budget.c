@@ -102,8 +102,6 @@ rescue_budget_note_found(struct rescue_budget *budget, uint64_t network_key)
 	if (budget->service.credit < CREDIT_MAX / 2)
 		return;
 	network->account.credit += NETWORK_COST;
-	if (network->account.credit > CREDIT_MAX)
-		network->account.credit = CREDIT_MAX;
 }
 
 void

@@ -44,6 +44,7 @@ meter_sum(const struct meter *meter, struct meter_counts *out)
 	out->retries += load(&meter->retries);
 	out->rescues += load(&meter->rescues);
 	out->rescued += load(&meter->rescued);
+	out->helped += load(&meter->helped);
 	out->shields += load(&meter->shields);
 	out->shielded += load(&meter->shielded);
 	out->connects += load(&meter->connects);

@@ -49,6 +49,7 @@ struct meter {
 	_Atomic uint64_t connects;     /* upstream connections opened */
 	_Atomic uint64_t rescues;      /* what it lacked, asked of another version */
 	_Atomic uint64_t rescued;      /* of these: the other one had it */
+	_Atomic uint64_t helped;       /* what another one lacked, and this had */
 	_Atomic uint64_t shields;      /* what it failed, asked of stable */
 	_Atomic uint64_t shielded;     /* of these: stable answered well */
 	_Atomic uint64_t errors[METER_ERROR_COUNT];
@@ -71,6 +72,7 @@ struct meter_counts {
 	uint64_t connects;
 	uint64_t rescues;
 	uint64_t rescued;
+	uint64_t helped;
 	uint64_t shields;
 	uint64_t shielded;
 	int64_t in_flight;

@@ -24,6 +24,7 @@ count_all(struct meter *meter, struct meter_times *times)
 	meter_add(&meter->rescued, 7);
 	meter_add(&meter->shields, 8);
 	meter_add(&meter->shielded, 9);
+	meter_add(&meter->helped, 10);
 	meter_add_signed(&meter->in_flight, 5);
 	histogram_record(&times->first_byte, 1000000);
 	histogram_record(&times->total, 2000000);
@@ -46,6 +47,7 @@ assert_times(const struct meter_counts *counts, unsigned times)
 	assert_int_equal(counts->rescued, 7 * times);
 	assert_int_equal(counts->shields, 8 * times);
 	assert_int_equal(counts->shielded, 9 * times);
+	assert_int_equal(counts->helped, 10 * times);
 	assert_int_equal(counts->in_flight, 5 * times);
 	assert_int_equal(counts->first_byte.n, times);
 	assert_int_equal(counts->first_byte.sum_ns, 1000000 * times);

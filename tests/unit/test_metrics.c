@@ -121,6 +121,18 @@ test_an_endpoint_that_only_refuses_shows_its_retries(void **state)
 }
 
 static void
+test_who_rescues_is_shown(void **state)
+{
+	scrape();
+	assert_null(strstr(text, "perch_rescued_by_total" A "}"));
+	meter_add(&world.a->meters[0].connects, 1);
+	meter_add(&world.a->meters[0].helped, 3);
+	meter_add(&world.a->meters[1].helped, 2);
+	scrape();
+	assert_true(value_of("perch_rescued_by_total" A "}") == 5);
+}
+
+static void
 test_shields_of_a_candidate_are_shown(void **state)
 {
 	meter_add(&world.a->meters[0].responses[2], 1);
@@ -373,6 +385,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_workers_are_added_up),
+		TEST(test_who_rescues_is_shown),
 		TEST(test_shields_of_a_candidate_are_shown),
 		TEST(test_what_was_never_asked_says_little),
 		TEST(test_an_endpoint_that_only_refuses_shows_its_retries),

@@ -177,6 +177,28 @@ test_changing_networks_is_of_no_use(void **state)
 	assert_true(granted > RESCUE_NETWORKS * PART / 2);
 }
 
+/* The n-th of those that share a set. */
+static uint64_t
+network_of_set(unsigned n)
+{
+	return (uint64_t)n << 32 | 2;
+}
+
+static void
+test_newcomer_takes_the_place_of_who_has_most(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i <= 3; i++)
+		take_for(network_of_set(i), PART, RESCUE_ASSET);
+	take_for(network_of_set(4), 1, RESCUE_ASSET);
+	rescue_budget_note_late(&budget, network_of_set(4), RESCUE_ASSET, T0);
+	assert_int_equal(
+		take_for(network_of_set(5), PART, RESCUE_ASSET), PART - 1);
+	for (unsigned i = 1; i <= 5; i++)
+		assert_int_equal(
+			take_for(network_of_set(i), 1, RESCUE_ASSET), 0);
+}
+
 static void
 test_networks_come_and_go_where_there_is_no_want(void **state)
 {
@@ -253,6 +275,7 @@ main(void)
 		TEST(test_found_gives_no_more_than_the_burst),
 		TEST(test_calls_leave_half_to_assets_and_preflights),
 		TEST(test_changing_networks_is_of_no_use),
+		TEST(test_newcomer_takes_the_place_of_who_has_most),
 		TEST(test_networks_come_and_go_where_there_is_no_want),
 		TEST(test_tests_are_the_service_s),
 		TEST(test_who_waited_doesn_t_wait_again),

@@ -89,6 +89,26 @@ def test_asset_of_the_other_version_is_found(site):
     assert web.rescues() == {"found": 1, "missing": 0}
 
 
+def test_who_lacks_and_who_helps_is_shown(site):
+    """By a detour, and by what is remembered."""
+    web = site()
+    web.release()
+    for _ in range(3):
+        assert web.get("/app-2.js").body == b"two"
+    web.get("/nowhere.js")
+    metrics = web.perch.admin.metrics()
+    assert [metrics.sum("perch_rescued_by_total", version=name)
+            for name in ("v1", "v2")] == [0, 3]
+    assert [metrics.sum("perch_rescues_total", version=name)
+            for name in ("v1", "v2")] == [4, 0]
+    v1, v2 = web.version("v1"), web.version("v2")
+    assert (v1["rescues"], v1["rescued"], v1["helped"]) == (4, 3, 0)
+    assert (v2["rescues"], v2["rescued"], v2["helped"]) == (0, 0, 3)
+    wait_for("the rate", lambda: web.get("/app-2.js") and
+             web.version("v2")["helped_rate"] > 0)
+    assert "v2 answers " in web.perch.ctl("status", "web")[1]
+
+
 def test_head_is_rescued_too(site):
     web = site()
     web.release()
