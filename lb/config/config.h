@@ -158,6 +158,14 @@ struct config_shield {
 	size_t n_methods;
 };
 
+enum config_on_rollback { CONFIG_TUNNELS_CLOSE, CONFIG_TUNNELS_KEEP };
+
+/* What a rolled-back candidate still has open. */
+struct config_tunnels {
+	enum config_on_rollback on_rollback; /* close */
+	uint64_t close_after_ns; /* each at a random moment within; 30s */
+};
+
 struct config_balance {
 	enum config_policy policy;
 	struct config_key *key; /* default [client]; first that is present */
@@ -192,6 +200,7 @@ struct config_service {
 	uint64_t warmup_ns; /* warmup: an endpoint that came up isn't timed; 30s */
 	struct config_health health;
 	struct config_shield shield;
+	struct config_tunnels tunnels;
 	struct config_timeouts timeouts; /* the global ones, overridden */
 	struct config_limits limits;     /* the global ones, overridden */
 };

@@ -365,6 +365,21 @@ const struct schema_key schema_keys[] = {
 		HELP("The requests that may be asked twice. PUT and DELETE "
 		     "where both versions write to the same place."),
 		EXAMPLE("[GET, HEAD, OPTIONS, TRACE, PUT]")},
+	{GROUP("services.NAME.tunnels", config_service, tunnels),
+		HELP("What becomes of a candidate's WebSockets and other "
+		     "upgraded connections, and of answers that go on, as "
+		     "event streams do, when it is rolled back.")},
+	{ONE("services.NAME.tunnels.on_rollback", CHOICE, config_service,
+		 tunnels.on_rollback),
+		DEFAULT("close"), CHOICES("close", "keep"),
+		HELP("close: they are cut, so that their clients come anew and "
+		     "get stable; answers only if they have been under way "
+		     "for 5 s. keep: they live on at the candidate.")},
+	{ONE("services.NAME.tunnels.close_after", DURATION, config_service,
+		 tunnels.close_after_ns),
+		DEFAULT("30s"), RANGE("0", "24h"),
+		HELP("Each is closed at a random moment within this, so that "
+		     "not all come back at once.")},
 	{ONE("services.NAME.group", NAME, config_service, group),
 		HELP("Services with the same group are released together: one "
 		     "share, one judgement, and a client gets the candidate of "

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "proxy/bindings.h"
 #include "proxy/health.h"
+#include "proxy/eviction.h"
 #include "proxy/patience.h"
 #include "proxy/privileges.h"
 #include "proxy/releases.h"
@@ -345,6 +346,7 @@ on_second(evutil_socket_t fd, short what, void *arg)
 	free_retired(control);
 	releases_expire(&control->releases);
 	patience_publish(&control->registry);
+	eviction_look(&control->registry, control->snapshot, control->shards);
 	say_dropped(control);
 }
 

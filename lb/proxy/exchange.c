@@ -492,6 +492,13 @@ exchange_fail_body(struct exchange *exchange, unsigned status, const char *why)
 }
 
 void
+exchange_evict(struct exchange *exchange)
+{
+	exchange->error = METER_ERROR_ROLLED_BACK;
+	exchange_finish(exchange, STREAM_CUT);
+}
+
+void
 exchange_abort(struct exchange *exchange)
 {
 	exchange->error = METER_ERROR_CLIENT_ABORT;

@@ -227,6 +227,9 @@ void exchange_fail_body(
 /* The client has taken all that was owed. */
 void exchange_writable(struct exchange *exchange);
 
+/* Its version was rolled back: an answer that runs, or a tunnel, is cut. */
+void exchange_evict(struct exchange *exchange);
+
 /* The client is gone: the upstream is cancelled. */
 void exchange_abort(struct exchange *exchange);
 

@@ -10,6 +10,7 @@ libperch_a_SOURCES += \
 	lb/proxy/client_stream.c \
 	lb/proxy/control.c lb/proxy/control.h \
 	lb/proxy/error_answer.c lb/proxy/error_answer.h \
+	lb/proxy/eviction.c lb/proxy/eviction.h \
 	lb/proxy/exchange.c lb/proxy/exchange.h \
 	lb/proxy/exchange_pipe.c \
 	lb/proxy/exchange_private.h \

@@ -99,6 +99,8 @@ struct registry_service {
 	struct release release;
 	struct meter *meters; /* one for each worker: found no version */
 	bool is_moving; /* control only: see proxy/releases */
+	/* Control only: see proxy/eviction. */
+	const struct release_version *candidate_seen;
 	struct registry_version *versions;
 	struct registry_service *next;
 	/* How long a candidate's answer is waited for, until stable is asked; 0: as

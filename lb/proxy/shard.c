@@ -14,6 +14,7 @@
 #include "http/h1_frame.h"
 #include "net/listener.h"
 #include "proxy/client.h"
+#include "proxy/eviction.h"
 #include "proxy/exchange.h"
 #include "proxy/rescue.h"
 #include "proxy/shield.h"
@@ -67,6 +68,7 @@ shard_new(unsigned index, struct registry *registry,
 	shard->released_arg = released_arg;
 	list_init(&shard->clients);
 	list_init(&shard->listeners);
+	list_init(&shard->evictions);
 	shard->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	if (getrandom(&shard->random, sizeof(shard->random), 0) < 0)
 		shard->random = clock_wall_ns() ^ index;
@@ -453,6 +455,7 @@ void
 shard_free(struct shard *shard)
 {
 	shard_touch_clock(shard);
+	eviction_free_all(shard);
 	client_close_all(shard);
 	upstream_pools_each(shard, upstream_pool_close_all);
 	while (!list_is_empty(&shard->listeners))

@@ -92,6 +92,7 @@ struct shard {
 	struct pipe_pool pipes;
 	struct list clients; /* all client connections */
 	struct list listeners;
+	struct list evictions; /* that run */
 	struct upstream_pool **pools; /* blocks of them: see upstream_pool_find */
 	unsigned n_pool_blocks;
 	int spare_fd; /* given up to accept and refuse when descriptors are out */

@@ -393,7 +393,8 @@ witness_end(struct exchange *exchange)
 
 	if (!is_witness(exchange))
 		return;
-	if (error == METER_ERROR_CLIENT_ABORT || error == METER_ERROR_REQUEST)
+	if (error == METER_ERROR_CLIENT_ABORT || error == METER_ERROR_REQUEST ||
+		error == METER_ERROR_ROLLED_BACK)
 		witness_renounce(exchange);
 	else if (error != METER_ERROR_NONE && exchange->helper == NULL)
 		testify(exchange, OUTCOME_FAILED, 0);

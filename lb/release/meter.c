@@ -12,6 +12,7 @@ static const char *const error_names[METER_ERROR_COUNT] = {
 	[METER_ERROR_OVERLOAD] = "overload",
 	[METER_ERROR_CLIENT_ABORT] = "client_abort",
 	[METER_ERROR_REQUEST] = "request",
+	[METER_ERROR_ROLLED_BACK] = "rolled_back",
 };
 
 const char *

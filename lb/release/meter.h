@@ -20,16 +20,17 @@
 /* What went wrong; names in metrics and logs by meter_error_name(). */
 enum meter_error {
 	METER_ERROR_NONE,
-	METER_ERROR_CONNECT,          /* refused, unreachable */
+	METER_ERROR_CONNECT, /* refused, unreachable */
 	METER_ERROR_CONNECT_TIMEOUT,
-	METER_ERROR_RESET,            /* closed or reset before the response head */
+	METER_ERROR_RESET, /* closed or reset before the response head */
 	METER_ERROR_RESPONSE_TIMEOUT, /* no response head in time */
-	METER_ERROR_BAD_RESPONSE,     /* malformed */
-	METER_ERROR_TRUNCATED,        /* body cut short, or idle for too long */
-	METER_ERROR_NO_ENDPOINT,      /* none, or none resolved */
-	METER_ERROR_OVERLOAD,         /* pending queue full or waited too long */
-	METER_ERROR_CLIENT_ABORT,     /* not the backend's fault */
-	METER_ERROR_REQUEST,          /* the request was refused: 4xx of perch's own */
+	METER_ERROR_BAD_RESPONSE, /* malformed */
+	METER_ERROR_TRUNCATED, /* body cut short, or idle for too long */
+	METER_ERROR_NO_ENDPOINT, /* none, or none resolved */
+	METER_ERROR_OVERLOAD, /* pending queue full or waited too long */
+	METER_ERROR_CLIENT_ABORT, /* not the backend's fault */
+	METER_ERROR_REQUEST, /* the request was refused: 4xx of perch's own */
+	METER_ERROR_ROLLED_BACK, /* a tunnel or long answer of a candidate, closed */
 	METER_ERROR_COUNT,
 };
 const char *meter_error_name(enum meter_error error);

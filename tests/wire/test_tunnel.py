@@ -6,6 +6,7 @@ import time
 import pytest
 
 from perchtest import RawClient, respond, wait_for
+from perchtest.browser import FETCH
 
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket",
            "Sec-WebSocket-Key": "x", "Sec-WebSocket-Version": "13"}
@@ -319,3 +320,138 @@ def test_tunnel_outlives_a_reload(start, backends):
         perch.reload(is_reloaded)
         client.send(b"still here")
         assert _read(client, 10) == b"still here"
+
+
+# -- a rollback -----------------------------------------------------------------
+
+def _echo_to_the_end(c):
+    while True:
+        data = c.read_some()
+        if not data:
+            return
+        c.send(data)
+
+
+class Rollout:
+    """Of v2, all of whose clients are its own; each version answers by one
+    script to those who upgrade, and by another to others."""
+
+    def __init__(self, start, backends, **tunnels):
+        self.v1, self.v2 = backends("v1", "v2")
+        for backend in self.v1, self.v2:
+            backend.play(_switch_and(_echo_to_the_end))
+        self.perch = start({"web": {
+            "versions": {"v1": self.v1, "v2": self.v2}, "stable": "v1",
+            "tunnels": tunnels}})
+        self.clients = []
+
+    def client(self):
+        self.clients.append(RawClient(self.perch.port))
+        return self.clients[-1]
+
+    def open(self, n=1):
+        opened = [self.client() for _ in range(n)]
+        for client in opened:
+            _open(client)
+        return opened
+
+    def release(self):
+        self.perch.admin.release("web", "v2", 100)
+        # It has been seen to run.
+        time.sleep(1.2)
+
+    def evicted(self):
+        return self.perch.admin.metrics().sum(
+            "perch_errors_total", version="v2", kind="rolled_back")
+
+
+@pytest.fixture
+def rollout(start, backends):
+    made = []
+
+    def make(**tunnels):
+        made.append(Rollout(start, backends, **tunnels))
+        return made[-1]
+    yield make
+    for one in made:
+        for client in one.clients:
+            client.close()
+
+
+def _echoes(client):
+    client.send("hello")
+    return _read(client, 5) == b"hello"
+
+
+def test_tunnels_of_a_candidate_are_closed_at_a_rollback(rollout):
+    web = rollout(close_after="1s")
+    stable, = web.open()
+    web.release()
+    opened = web.open(20)
+    assert len(web.v2.connections) == 20
+    web.perch.admin.rollback("web")
+    ends = []
+    for client in opened:
+        client.expect_close()
+        ends.append(time.monotonic())
+    # Not all at once.
+    assert max(ends) - min(ends) > 0.2
+    assert _echoes(stable)
+    web.perch.admin.wait_metric(
+        "perch_errors_total", 20, version="v2", kind="rolled_back")
+    web.perch.admin.wait_metric("perch_tunnels", 1)
+    again, = web.open()
+    assert _echoes(again)
+    assert len(web.v1.connections) == 2
+
+
+@pytest.mark.parametrize("end", ["keep", "promote"])
+def test_tunnels_of_a_candidate_that_stay(rollout, end):
+    web = rollout(on_rollback="keep" if end == "keep" else "close",
+                  close_after=0)
+    web.release()
+    client, = web.open()
+    if end == "keep":
+        web.perch.admin.rollback("web")
+    else:
+        web.perch.admin.promote("web")
+    time.sleep(1.5)  # nothing comes of it
+    assert _echoes(client)
+    assert web.evicted() == 0
+
+
+def test_long_answers_of_a_candidate_are_cut_at_a_rollback(rollout):
+    web = rollout(close_after="300ms")
+    go_on = threading.Event()
+
+    def stream(c):
+        c.read_request()
+        c.send(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+               b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        c.wait_closed()
+    web.v2.play(stream, respond(b"late", after=go_on))
+    web.release()
+    streams, waits = web.client(), web.client()
+    streams.send_request("GET", "/", "test", dict(FETCH))
+    assert streams.reader.read_response_head().status == 200
+    waits.send_request("GET", "/", "test", dict(FETCH))
+    web.v2.wait_heads(2)
+    web.perch.admin.rollback("web")
+    # Never a clean end.
+    streams.read_until_close()
+    assert not bytes(streams.reader.raw).endswith(b"0\r\n\r\n")
+    # Who has no answer yet gets it.
+    go_on.set()
+    assert waits.read_response().body == b"late"
+    web.perch.admin.wait_metric(
+        "perch_errors_total", 1, version="v2", kind="rolled_back")
+
+
+def test_stop_while_tunnels_are_to_be_closed(rollout):
+    web = rollout(close_after="1h")
+    web.release()
+    client, = web.open()
+    web.perch.admin.rollback("web")
+    time.sleep(1.2)
+    assert _echoes(client)
+    web.perch.stop()
