@@ -546,8 +546,13 @@ def test_a_remembered_version_that_hangs(site):
     assert web.get("/app-2.js").body == b"one"
 
 
+# One connection, and patience that outlasts the test's.
+NARROW = {"limits": {"endpoint_connections": 1},
+          "timeouts": {"queue": "1h"}, "rescue": {"timeout": "1h"}}
+
+
 def test_nobody_queues_for_a_rescue(site):
-    web = site({"limits": {"endpoint_connections": 1}}, workers=1)
+    web = site(NARROW, workers=1)
     go_on = threading.Event()
     web.v2.play(respond(b"slow", after=go_on), _serves({"/app-2.js": b"two"}))
     web.release()
@@ -562,7 +567,7 @@ def test_nobody_queues_for_a_rescue(site):
 
 def test_nobody_queues_for_what_is_remembered(site):
     """Its own version may have it by now."""
-    web = site({"limits": {"endpoint_connections": 1}}, workers=1)
+    web = site(NARROW, workers=1)
     go_on = threading.Event()
     web.release()
     assert web.get("/app-2.js").body == b"two"
@@ -765,7 +770,7 @@ def test_a_change_of_the_release_ends_what_is_remembered(site, change):
     assert len(web.v1.heads) == 3
     change(web)
     web.v1.play(_serves({"/app-2.js": b"one"}))
-    web.v2.play(_serves({"/nowhere.js": b"here"}))
+    web.v2.play(_serves({"/app-2.js": b"two", "/nowhere.js": b"here"}))
     assert web.get("/app-2.js").body == b"one"
     assert web.get("/nowhere.js").body == b"here"
 
