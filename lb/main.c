@@ -14,6 +14,7 @@
 #include "admin/events.h"
 #include "admin/server.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "config/config.h"
 #include "perch_config.h"
 #include "proxy/control.h"
@@ -66,10 +67,15 @@ test_config(const char *path)
 	bool is_good = config != NULL;
 	size_t i;
 
-	for (i = 0; i < report.n_errors; i++)
-		fprintf(stderr, "%s\n", report.errors[i]);
-	for (i = 0; i < report.n_warnings; i++)
-		fprintf(stderr, "warning: %s\n", report.warnings[i]);
+	for (i = 0; i < report.n_errors; i++) {
+		printable_print(stderr, report.errors[i]);
+		fputc('\n', stderr);
+	}
+	for (i = 0; i < report.n_warnings; i++) {
+		fputs("warning: ", stderr);
+		printable_print(stderr, report.warnings[i]);
+		fputc('\n', stderr);
+	}
 	if (is_good)
 		printf("%s: good\n", path);
 	else

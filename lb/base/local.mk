@@ -9,6 +9,7 @@ libperch_a_SOURCES += \
 	lb/base/outlet.c lb/base/outlet.h \
 	lb/base/pool.c lb/base/pool.h \
 	lb/base/prefetch.h \
+	lb/base/printable.c lb/base/printable.h \
 	lb/base/slice.h \
 	lb/base/table.c lb/base/table.h \
 	lb/base/url.c lb/base/url.h

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "base/outlet.h"
+#include "base/printable.h"
 
 /* An event of a release of several services, with its signals, has a few KiB;
  * cut, it would be no JSON. */
@@ -176,18 +177,13 @@ begin(struct line *line, enum log_level level)
 	line->len = 1;
 }
 
-/* What a peer sent may be quoted; it must not forge a second line. */
+/* What a peer sent may be quoted; it must not forge a second line, nor speak to
+ * a terminal. */
 static void
-finish(struct line *line, size_t start)
+finish(struct line *line, const char *text, size_t len)
 {
-	/* Too long: cut, with room for the line's end. */
-	if (line->len > sizeof(line->text) - 2)
-		line->len = sizeof(line->text) - 2;
-	for (size_t i = start; i < line->len; i++) {
-		if ((unsigned char)line->text[i] < 0x20 ||
-			line->text[i] == 0x7f)
-			line->text[i] = '?';
-	}
+	line->len += printable_copy(line->text + line->len,
+		sizeof(line->text) - 1 - line->len, text, len);
 	line->text[line->len++] = '\n';
 }
 
@@ -198,17 +194,15 @@ say_dropped(void)
 	uint64_t n = log_dropped();
 	uint64_t now_ns = clock_monotonic_ns();
 	struct line line;
-	size_t start;
+	char text[96];
 
 	if (n == n_dropped_said || now_ns - said_ns < GAP_NS)
 		return;
-	begin(&line, LOG_LEVEL_WARN);
-	start = line.len;
-	line.len += (size_t)snprintf(line.text + start,
-		sizeof(line.text) - start,
+	snprintf(text, sizeof(text),
 		"the log took nothing: %llu of its lines are lost by now",
 		(unsigned long long)n);
-	finish(&line, start);
+	begin(&line, LOG_LEVEL_WARN);
+	finish(&line, text, strlen(text));
 	if (!outlet_write(outlet, line.text, line.len))
 		return;
 	n_dropped_said = n;
@@ -237,22 +231,19 @@ void
 log_write(enum log_level level, const char *format, ...)
 {
 	int saved_errno = errno;
+	char text[LINE_SIZE];
 	struct line line;
-	size_t start;
 	va_list args;
 	int wanted;
 
 	if ((int)level > atomic_load_explicit(&threshold, memory_order_relaxed))
 		return;
+	va_start(args, format);
+	wanted = vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
 	pthread_mutex_lock(&lock);
 	begin(&line, level);
-	start = line.len;
-	va_start(args, format);
-	wanted = vsnprintf(
-		line.text + start, sizeof(line.text) - start, format, args);
-	va_end(args);
-	line.len += wanted > 0 ? (size_t)wanted : 0;
-	finish(&line, start);
+	finish(&line, text, wanted > 0 ? strlen(text) : 0);
 	leave(&line);
 	pthread_mutex_unlock(&lock);
 	errno = saved_errno;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/printable.h"
 #include "ctl/sheet.h"
 
 static const json_t *
@@ -191,7 +192,10 @@ print_list(FILE *out, const json_t *list)
 	size_t i;
 
 	json_array_foreach(list, i, item)
-		fprintf(out, " %s", json_string_value(item));
+	{
+		fputc(' ', out);
+		printable_print(out, json_string_value(item));
+	}
 }
 
 /* What only it has is gone with it: so an operator looks before he takes it

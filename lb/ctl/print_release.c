@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "ctl/sheet.h"
 
 static const json_t *
@@ -18,16 +19,6 @@ text_of(const json_t *object, const char *key)
 	const char *text = json_string_value(get(object, key));
 
 	return text != NULL ? text : "";
-}
-
-/* Takes bytes away that a terminal would act on. */
-static void
-put_text(FILE *out, const char *text)
-{
-	char cell[SHEET_CELL_SIZE];
-
-	sheet_text(cell, text);
-	fputs(cell, out);
 }
 
 /* --- the line ---------------------------------------------------------------- */
@@ -85,9 +76,9 @@ print_release(FILE *out, const json_t *unit)
 	char versions[SHEET_CELL_SIZE], share[SHEET_CELL_SIZE];
 
 	print_stable(versions, sizeof(versions), get(unit, "stable"));
-	put_text(out, text_of(unit, "name"));
+	printable_print(out, text_of(unit, "name"));
 	fputs(": stable ", out);
-	put_text(out, versions);
+	printable_print(out, versions);
 	if (!json_is_true(get(release, "running"))) {
 		fputs(is_group(unit) ? "; no release runs\n"
 				     : ", no release runs\n",
@@ -96,7 +87,7 @@ print_release(FILE *out, const json_t *unit)
 	}
 	if (!is_group(unit) && json_is_null(get(release, "candidate"))) {
 		fputs(", takes no part in the release of ", out);
-		put_text(out, text_of(release, "unit"));
+		printable_print(out, text_of(release, "unit"));
 		fputc('\n', out);
 		return;
 	}
@@ -104,12 +95,12 @@ print_release(FILE *out, const json_t *unit)
 	sheet_share(share, get(release, "share"));
 	/* A group's versions have commas of their own. */
 	fputs(is_group(unit) ? "; candidate " : ", candidate ", out);
-	put_text(out, versions);
+	printable_print(out, versions);
 	fprintf(out, is_group(unit) ? "; at %s" : " at %s", share);
 	/* Running needs no word. */
 	if (strcmp(state, "running") != 0) {
 		fputs(", ", out);
-		put_text(out, state);
+		printable_print(out, state);
 	}
 	fputc('\n', out);
 }
@@ -135,7 +126,7 @@ print_step(FILE *out, const json_t *release)
 	if (json_is_number(get(release, "share_actual")))
 		fprintf(out, " (really %s)", actual);
 	fprintf(out, " for %s, the release for %s; plan ", step_age, age);
-	put_text(out, text_of(release, "plan"));
+	printable_print(out, text_of(release, "plan"));
 	fputs(json_is_true(get(release, "auto")) ? ", by itself\n"
 						 : ", by hand\n",
 		out);
@@ -242,7 +233,7 @@ print_release_whole(FILE *out, const json_t *unit)
 	const json_t *release = get(unit, "release");
 
 	print_release(out, unit);
-	put_text(out, text_of(release, "reason"));
+	printable_print(out, text_of(release, "reason"));
 	fputc('\n', out);
 	if (json_is_true(get(release, "running"))) {
 		print_step(out, release);
@@ -421,7 +412,7 @@ print_plan(FILE *out, const char *name, const json_t *answer)
 	else
 		strcpy(errors, "unknown");
 	fprintf(out, "%s: plan ", name);
-	put_text(out, text_of(answer, "plan"));
+	printable_print(out, text_of(answer, "plan"));
 	fprintf(out, "; clients a second: %s (%s); error rate: %s (%s)\n\n",
 		clients, explain_source(answer, "clients_by"), errors,
 		explain_source(answer, "error_rate_by"));

@@ -7,35 +7,17 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/printable.h"
 #include "release/evidence.h"
 
 #define GAP 2
 
 /* --- cells ----------------------------------------------------------------- */
 
-/* In UTF-8 those from U+0080 on have two bytes. */
-static size_t
-control_len(const char *text)
-{
-	unsigned char first = (unsigned char)text[0];
-	unsigned char second = first != 0 ? (unsigned char)text[1] : 0;
-
-	if (first < ' ' || first == 0x7f)
-		return 1;
-	return first == 0xc2 && second >= 0x80 && second < 0xa0 ? 2 : 0;
-}
-
 void
 sheet_text(char *cell, const char *text)
 {
-	size_t len, used;
-
-	for (used = 0; used < SHEET_CELL_SIZE - 1 && *text != '\0'; used++) {
-		len = control_len(text);
-		cell[used] = len > 0 ? '?' : *text;
-		text += len > 0 ? len : 1;
-	}
-	cell[used] = '\0';
+	printable_copy(cell, SHEET_CELL_SIZE, text, strlen(text));
 }
 
 void

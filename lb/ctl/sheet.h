@@ -42,7 +42,7 @@ void sheet_finish(FILE *out, struct sheet *sheet);
 
 /* --- cells: each of SHEET_CELL_SIZE bytes ------------------------------------ */
 
-/* What a terminal would act on is not passed on to it. */
+/* As base/printable shows it. */
 void sheet_text(char *cell, const char *text);
 /* A member of an object; "-" if it is no text. */
 void sheet_string(char *cell, const json_t *object, const char *key);

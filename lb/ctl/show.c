@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "ctl/print.h"
 #include "ctl/screen.h"
 #include "ctl/talk.h"
@@ -19,8 +20,15 @@ static volatile sig_atomic_t is_interrupted;
 static void
 print_json(FILE *out, const json_t *value, size_t flags)
 {
-	json_dumpf(value, out, JSON_REAL_PRECISION(10) | flags);
-	fputc('\n', out);
+	char *text = json_dumps(value, JSON_REAL_PRECISION(10) | flags);
+	char *rest = text, *line;
+
+	/* Line ends are its layout: in its strings they are escaped already. */
+	while ((line = strsep(&rest, "\n")) != NULL) {
+		printable_print(out, line);
+		fputc('\n', out);
+	}
+	free(text);
 }
 
 /* A group says who is in it; their versions are theirs to say. */
@@ -110,8 +118,11 @@ render_text(const struct options *options, const char *path, char **text)
 	if (out == NULL)
 		return code;
 	code = render_status(options, path, out, &error);
-	if (code != TALK_DONE)
-		fprintf(out, "perchctl: %s\n", error.message);
+	if (code != TALK_DONE) {
+		fputs("perchctl: ", out);
+		printable_print(out, error.message);
+		fputc('\n', out);
+	}
 	fclose(out);
 	return code;
 }

@@ -2,13 +2,16 @@
 
 #include <stdio.h>
 
+#include "base/printable.h"
 #include "ctl/client.h"
 #include "release/release.h"
 
 int
 talk_complain(enum talk_exit code, const char *message)
 {
-	fprintf(stderr, "perchctl: %s\n", message);
+	fputs("perchctl: ", stderr);
+	printable_print(stderr, message);
+	fputc('\n', stderr);
 	if (code == TALK_USAGE)
 		fputs("Try \"perchctl help\".\n", stderr);
 	return code;

@@ -172,6 +172,11 @@ tests_unit_test_outlet_SOURCES = tests/unit/test_outlet.c
 tests_unit_test_outlet_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_outlet_LDADD = $(unit_libs)
 
+unit_tests += tests/unit/test_printable
+tests_unit_test_printable_SOURCES = tests/unit/test_printable.c
+tests_unit_test_printable_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_printable_LDADD = $(unit_libs)
+
 unit_tests += tests/unit/test_table
 tests_unit_test_table_SOURCES = tests/unit/test_table.c
 tests_unit_test_table_CPPFLAGS = $(unit_cppflags)

@@ -352,14 +352,18 @@ def test_status_of_a_group_has_its_services_versions(web):
 def test_history_table(web):
     web.ctl("release", "start", "web", "v2", "--who", "ann", "--why", "new")
     web.ctl("rollback", "web", "--who", "ben", "--why",
-            "a\x1b[31mb\u009b1mc\u00e9")
+            "a\x1b[31mb\u009b1mc\u00e9\u202e\u2028\U000e0041")
     _, text, _ = web.ctl("history", "web")
-    assert "\x1b" not in text and "\u009b" not in text
+    for acting in "\x1b\u009b\u202e\u2028\U000e0041":
+        assert acting not in text
+        assert acting not in web.stderr()
+        assert acting not in web.ctl("history", "web", "--json")[1]
     titles, rows = table(text, "TIME")
     assert titles == ["TIME", "WHO", "WHAT", "SHARE", "CANDIDATE", "SCORE",
                       "WHY"]
     assert rows[0][1:] == ["ben", "rollback", "0", "%", "v2", "100",
-                           "a?[31mb?1mc\u00e9"]
+                           r"a\u001b[31mb\u009b1mc" "\u00e9"
+                           r"\u202e\u2028\udb40\udc41"]
     assert rows[1][1:] == ["ann", "start", "5", "%", "v2", "100", "new"]
     assert len(table(web.ctl("history", "web", "--max", "1")[1],
                      "TIME")[1]) == 1
