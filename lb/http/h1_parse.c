@@ -411,6 +411,27 @@ read_request(struct reader *reader, const struct h1_limits *limits)
 	return H1_OK;
 }
 
+bool
+h1_may_begin(char first)
+{
+	return chars_is(first, CHARS_TOKEN) || first == '\r' || first == '\n';
+}
+
+enum h1_result
+h1_check_request_line(const char *buf, size_t len,
+	const struct h1_limits *limits, struct message *message,
+	const char **why)
+{
+	struct reader reader;
+	enum h1_result result;
+
+	start(&reader, buf, len, message);
+	result = take_request_line(&reader, limits->target);
+	if (result != H1_OK)
+		*why = reader.why;
+	return result;
+}
+
 enum h1_result
 h1_parse_request(const char *buf, size_t head_len,
 	const struct h1_limits *limits, struct message *message,

@@ -38,6 +38,17 @@ struct h1_limits {
 enum h1_result h1_find_end(const char *buf, size_t len, size_t limit,
 	size_t *scanned, size_t *head_len);
 
+/* Can a request begin with this byte? CR and LF are for h1_find_end. */
+bool h1_may_begin(char first);
+
+/*
+ * A head that isn't whole yet: what its request line, of len bytes with its
+ * CRLF, would make of it. Sets nothing of message but what the line says.
+ */
+enum h1_result h1_check_request_line(const char *buf, size_t len,
+	const struct h1_limits *limits, struct message *message,
+	const char **why);
+
 /* How many bytes of CRLFs a client sent before its request line (RFC 9112
  * 2.2); at most one CRLF is forgiven: 0 or 2. */
 size_t h1_skip_empty_lines(const char *buf, size_t len);

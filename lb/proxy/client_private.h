@@ -46,7 +46,7 @@ struct client {
 	struct exchange *exchange;
 	struct h1_body body;
 	struct address peer;
-	uint32_t scanned;    /* of a head, from in->start */
+	uint32_t scanned;    /* of a head, from in->start; see linger() */
 	uint32_t body_start; /* where the body's bytes are read to */
 	uint8_t state;       /* enum client_state */
 	uint8_t waiting;     /* enum client_waiting */
@@ -61,6 +61,7 @@ struct client {
 	bool is_raw : 1;     /* a tunnel */
 	bool is_advancing : 1;
 	bool has_skipped : 1; /* the one empty line that is forgiven */
+	bool has_line : 1;    /* of a head in parts: its first line was good */
 };
 
 /* --- the connection ---------------------------------------------------------- */

@@ -1,8 +1,12 @@
 #include "proxy/client_private.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "http/h1_parse.h"
+
+/* What a TLS record with a hello begins with (RFC 8446 5.1). */
+#define TLS_HANDSHAKE 0x16
 
 /*
  * One buffer holds, from its front: the head of the request in hand, kept
@@ -34,6 +38,7 @@ begin_exchange(struct client *client)
 	client->state = CLIENT_BUSY;
 	client->is_served = true;
 	client->has_skipped = false;
+	client->has_line = false;
 	client->scanned = 0;
 	return exchange;
 }
@@ -138,46 +143,96 @@ start_request(struct client *client, struct exchange *exchange, size_t head_len)
 	exchange_start(exchange);
 }
 
+/*
+ * Of a head that isn't whole: is what is there of it wrong already? Its rest
+ * may never come, or be of no protocol that has lines. `from` is how far was
+ * looked before, so that each byte is looked at once.
+ */
+static enum h1_result
+judge_part(struct client *client, const struct h1_limits *h1_limits,
+	size_t from, const char **why)
+{
+	struct buffer *in = client->in;
+	const char *head = in->data + in->start;
+	size_t len = buffer_len(in);
+	const char *newline;
+	enum h1_result result;
+
+	if (client->has_line)
+		return H1_PARTIAL;
+	newline = memchr(head + from, '\n', len - from);
+	if (newline == NULL)
+		return H1_PARTIAL;
+	client->has_line = true;
+	result = h1_check_request_line(head, (size_t)(newline + 1 - head),
+		h1_limits, &client->shard->response, why);
+	return result == H1_OK ? H1_PARTIAL : result;
+}
+
+static void
+skip_empty_line(struct client *client)
+{
+	struct buffer *in = client->in;
+	size_t skipped;
+
+	if (client->scanned > 0 || client->has_skipped)
+		return;
+	skipped = h1_skip_empty_lines(in->data + in->start, buffer_len(in));
+	in->start += (uint32_t)skipped;
+	client->has_skipped = skipped > 0;
+}
+
+/* Looks for the head's end; H1_PARTIAL means that nothing is wrong so far. */
+static enum h1_result
+find_head(struct client *client, const struct h1_limits *h1_limits,
+	size_t *head_len, const char **why)
+{
+	struct buffer *in = client->in;
+	const char *head = in->data + in->start;
+	size_t from = client->scanned, scanned = from;
+	enum h1_result result;
+
+	if (from == 0 && buffer_len(in) > 0 && !h1_may_begin(head[0])) {
+		*why = head[0] == TLS_HANDSHAKE ? "TLS on a plain port"
+						: "malformed method";
+		return H1_BAD;
+	}
+	result = h1_find_end(
+		head, buffer_len(in), h1_limits->head, &scanned, head_len);
+	client->scanned = (uint32_t)scanned;
+	if (result == H1_BAD)
+		*why = "bare LF in head";
+	if (result == H1_PARTIAL)
+		result = judge_part(client, h1_limits, from, why);
+	return result;
+}
+
 bool
 client_next_request(struct client *client)
 {
-	struct buffer *in = client->in;
 	struct h1_limits h1_limits;
 	struct exchange *exchange;
 	enum h1_result result;
 	const char *why = "head too large";
-	size_t scanned = client->scanned;
 	size_t head_len = 0;
-	size_t skipped;
-	const char *head;
 
-	if (in == NULL || buffer_len(in) == 0)
+	if (client->in == NULL || buffer_len(client->in) == 0)
 		return false;
-	if (scanned == 0 && !client->has_skipped) {
-		skipped = h1_skip_empty_lines(
-			in->data + in->start, buffer_len(in));
-		in->start += (uint32_t)skipped;
-		client->has_skipped = skipped > 0;
-	}
-	head = in->data + in->start;
+	skip_empty_line(client);
 	h1_limits.head = (uint32_t)limits(client)->head;
 	h1_limits.target = (uint32_t)limits(client)->target;
 	h1_limits.fields = (uint32_t)limits(client)->fields;
-	result = h1_find_end(
-		head, buffer_len(in), h1_limits.head, &scanned, &head_len);
-	client->scanned = (uint32_t)scanned;
+	result = find_head(client, &h1_limits, &head_len, &why);
 	if (result == H1_PARTIAL)
 		return false;
-	if (result == H1_BAD)
-		why = "bare LF in head";
 	exchange = begin_exchange(client);
 	if (exchange == NULL) {
 		client_close(client, CLIENT_CLOSE);
 		return true;
 	}
 	if (result == H1_OK)
-		result = h1_parse_request(
-			head, head_len, &h1_limits, &exchange->request, &why);
+		result = h1_parse_request(client->in->data + client->in->start,
+			head_len, &h1_limits, &exchange->request, &why);
 	if (result == H1_OK)
 		start_request(client, exchange, head_len);
 	else

@@ -694,6 +694,53 @@ test_glimpse_of_a_first_line(void **state)
 	}
 }
 
+/* Over a block of just its size. */
+static enum h1_result
+check_line(const char *line)
+{
+	static struct message scratch;
+	size_t len = strlen(line);
+	char *copy = exact_copy(line, len);
+	enum h1_result result;
+
+	why = NULL;
+	result = h1_check_request_line(copy, len, &limits, &scratch, &why);
+	assert_true((result == H1_OK) == (why == NULL));
+	free(copy);
+	return result;
+}
+
+static void
+test_request_line_is_judged_by_itself(void **state)
+{
+	char long_line[9000];
+
+	assert_int_equal(check_line("GET / HTTP/1.1\r\n"), H1_OK);
+	assert_int_equal(check_line("OPTIONS * HTTP/1.0\r\n"), H1_OK);
+	assert_int_equal(check_line("GET /\r\n"), H1_BAD);
+	assert_int_equal(check_line("GET / HTTP/2.0\r\n"), H1_BAD_VERSION);
+	assert_int_equal(check_line("GET /#a HTTP/1.1\r\n"), H1_BAD);
+	assert_int_equal(check_line("GET a HTTP/1.1\r\n"), H1_BAD);
+	assert_int_equal(check_line("G(T / HTTP/1.1\r\n"), H1_BAD);
+	assert_int_equal(check_line("\r\n"), H1_BAD);
+	memset(long_line, 'a', sizeof(long_line));
+	long_line[8992] = '\0';
+	memcpy(long_line, "GET /", 5);
+	memcpy(long_line + 8980, " HTTP/1.1\r\n", 12);
+	assert_int_equal(check_line(long_line), H1_TARGET_LONG);
+}
+
+static void
+test_request_begins_with_a_method_or_an_empty_line(void **state)
+{
+	static const char good[] = "GgX1!~\r\n", bad[] = "(/ \t\x16\x80\":";
+
+	for (size_t i = 0; i < sizeof(good) - 1; i++)
+		assert_true(h1_may_begin(good[i]));
+	for (size_t i = 0; i < sizeof(bad); i++)
+		assert_false(h1_may_begin(bad[i]));
+}
+
 int
 main(void)
 {
@@ -729,6 +776,8 @@ main(void)
 		T(test_head_without_its_end_is_refused),
 		T(test_glimpse_of_a_first_line),
 		T(test_any_split_gives_the_same_result),
+		T(test_request_line_is_judged_by_itself),
+		T(test_request_begins_with_a_method_or_an_empty_line),
 #undef T
 	};
 

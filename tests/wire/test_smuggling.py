@@ -1,9 +1,11 @@
 """What two parsers could read in two ways is refused: 400, close, and the
 backend hears nothing of it (RFC 9112, 11.2)."""
 
+import time
+
 import pytest
 
-from perchtest import RawClient
+from perchtest import RawClient, respond
 
 HOST = "Host: t\r\n"
 GHOST = "GET /ghost HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -288,3 +290,52 @@ def test_largest_chunk_size_does_not_wrap(client, backend):
 
 def test_perch_still_serves_after_all_that(client):
     assert client.request().status == 200
+
+
+# -- heads that are wrong before they are whole ----------------------------------
+
+@pytest.mark.parametrize("part,status", [
+    ("GET /\r\n", 400), ("GET / HTTP/2.0\r\n", 505),
+    ("\r\nGET /a#b HTTP/1.1\r\nHost: t\r\n", 400),
+    ("GET /" + "a" * 9000 + " HTTP/1.1\r\nHost", 414),
+    ("GE(T / HTTP/1.1\r\n", 400), ("(", 400), ("\x00\x01", 400),
+    (" GET / HTTP/1.1", 400)])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_wrong_start_is_not_waited_for(client, backend, part, status, pieces):
+    """The rest may never come: HTTP/0.9, or no HTTP at all."""
+    middle = len(part) // pieces
+    client.send(part[:middle])
+    if pieces == 2 and middle > 0:
+        client.is_quiet(0.05)
+    client.send(part[middle:])
+    before = time.monotonic()
+    assert client.read_response().status == status
+    assert time.monotonic() - before < 5
+    client.expect_close()
+    assert not backend.heads
+
+
+HELLO = bytes.fromhex("160301006c010000680303") + bytes(range(11, 110))
+
+
+@pytest.mark.parametrize("hello", [HELLO, HELLO.replace(b"\n", b""), b"\x16"])
+def test_tls_on_a_plain_port_is_closed_at_once(shared, client, hello):
+    perch, _ = shared
+    mark = len(perch.stderr())
+    client.send(hello)
+    before = time.monotonic()
+    assert client.read_response().status == 400
+    client.expect_close()
+    assert time.monotonic() - before < 5
+    perch.wait_log("TLS on a plain port", mark)
+
+
+def test_good_head_byte_by_byte(client, backend):
+    backend.play(respond(b"ok"))
+    for byte in "\r\nGET /slow HTTP/1.1\r\nHost: t\r\nX-A: b\r\n\r\n":
+        client.send(byte)
+    assert client.read_response().status == 200
+    assert backend.next_request().target == "/slow"
+    # And the next one is judged anew.
+    client.send("GET /\r\n")
+    assert client.read_response().status == 400
