@@ -24,6 +24,7 @@ enum family {
 	REFUSED,
 	TUNNELS,
 	BAD_REQUESTS,
+	CUT_SHORT,
 	UNROUTED,
 	BAD_ANSWERS,
 	UPSTREAM_CONNECTIONS,
@@ -89,6 +90,9 @@ static const struct exposition_about about[N_FAMILIES] = {
 		"Upgraded connections that are open."},
 	[BAD_REQUESTS] = {"perch_bad_requests_total", COUNTER,
 		"Requests whose head was malformed."},
+	[CUT_SHORT] = {"perch_client_connections_cut_short_total", COUNTER,
+		"Clients closed at once that still sent behind their answer, "
+		"as too many others did."},
 	[UNROUTED] = {"perch_unrouted_requests_total", COUNTER,
 		"Requests that no service matched."},
 	[BAD_ANSWERS] = {"perch_malformed_answers_total", COUNTER,
@@ -221,7 +225,7 @@ add_workers(struct writer *writer)
 {
 	const struct registry *registry = writer->source->registry;
 	uint64_t accepted = 0, refused = 0, connections = 0, tunnels = 0;
-	uint64_t bad = 0, unrouted = 0, upstream = 0, idle = 0;
+	uint64_t bad = 0, cut = 0, unrouted = 0, upstream = 0, idle = 0;
 
 	for (unsigned i = 0; i < registry->n_workers; i++) {
 		const struct worker_counts *counts = &registry->workers[i];
@@ -231,6 +235,7 @@ add_workers(struct writer *writer)
 		connections += load(&counts->connections);
 		tunnels += load(&counts->tunnels);
 		bad += load(&counts->bad_requests);
+		cut += load(&counts->cut_short);
 		unrouted += load(&counts->unrouted);
 		upstream += load(&counts->upstream_connections);
 		idle += load(&counts->upstream_idle);
@@ -241,6 +246,7 @@ add_workers(struct writer *writer)
 	add_u64(writer, CLIENT_CONNECTIONS, connections);
 	add_u64(writer, TUNNELS, tunnels);
 	add_u64(writer, BAD_REQUESTS, bad);
+	add_u64(writer, CUT_SHORT, cut);
 	add_u64(writer, UNROUTED, unrouted);
 	add_labelled(writer, UPSTREAM_CONNECTIONS, "state", "idle", idle);
 	add_labelled(writer, UPSTREAM_CONNECTIONS, "state", "active",

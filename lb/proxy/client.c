@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "proxy/client_private.h"
 
 /*
@@ -14,8 +15,10 @@
  * meanwhile is seen when the moment is over.
  */
 
-/* What is thrown away of a refused request, at most; the rest stays unread. */
-#define LINGER_READS_MAX 64
+/* How long what still comes is thrown away, if it does come. */
+#define LINGER_MAX_MS 30000
+/* Of the connections that a worker may have, so many may be busy with that. */
+#define LINGER_PART 10
 
 /* --- the end --------------------------------------------------------------- */
 
@@ -46,6 +49,8 @@ client_close(struct client *client, enum client_close how)
 	struct shard *shard = client->shard;
 
 	assert(client->state != CLIENT_CLOSED);
+	if (client->state == CLIENT_LINGER)
+		shard->n_lingering--;
 	client->state = CLIENT_CLOSED;
 	if (how == CLIENT_RESET)
 		conn_abort(&client->conn, &shard->buffers);
@@ -109,16 +114,38 @@ note_progress(struct client *client, enum client_waiting waiting)
 		client_wait_for(client, WAITING_FOR_NOTHING);
 }
 
+/* Wraps, as differences may. */
+static uint32_t
+now_ms(const struct client *client)
+{
+	return (uint32_t)(client->shard->now_ns / CLOCK_NS_PER_MS);
+}
+
+static bool
+may_linger(const struct shard *shard)
+{
+	uint64_t limit = shard->view->snapshot->config->limits.connections /
+			 shard->registry->n_workers / LINGER_PART;
+
+	return shard->n_lingering < (limit > 0 ? limit : 1);
+}
+
 /*
  * A close with unread bytes would reset the connection and might destroy the
- * response on its way (RFC 9112 9.6): so say that it's over, and listen for a
- * moment.
+ * response on its way (RFC 9112 9.6), and many a client reads only when it has
+ * sent all: so say that it's over, and listen for as long as it goes on.
  */
 static void
 linger(struct client *client)
 {
+	if (!may_linger(client->shard)) {
+		meter_add(&client->shard->counts->cut_short, 1);
+		client_close(client, CLIENT_CLOSE);
+		return;
+	}
+	client->shard->n_lingering++;
 	client->state = CLIENT_LINGER;
-	client->scanned = 0;
+	client->scanned = now_ms(client);
 	client_give_in(client);
 	transport_shutdown(&client->conn.transport);
 	conn_set_reading(&client->conn, true);
@@ -302,10 +329,12 @@ discard_input(struct client *client)
 		&client->conn.transport, shard->scratch, shard->scratch_size);
 	if (n == TRANSPORT_AGAIN)
 		return;
-	if (n <= 0)
+	if (n <= 0 || now_ms(client) - client->scanned >= LINGER_MAX_MS) {
 		client_close(client, CLIENT_CLOSE);
-	else if (++client->scanned >= LINGER_READS_MAX)
-		conn_set_reading(&client->conn, false);
+		return;
+	}
+	note_progress(client, WAITING_TO_LINGER);
+	client_wait_for(client, WAITING_TO_LINGER);
 }
 
 static void

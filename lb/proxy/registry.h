@@ -157,6 +157,7 @@ struct worker_counts {
 	_Atomic uint64_t unrouted;       /* no service matched */
 	_Atomic uint64_t tunnels;        /* now */
 	_Atomic uint64_t bad_answers[BAD_ANSWER_REASONS];
+	_Atomic uint64_t cut_short; /* early answers whose client sent on, closed at once */
 	char apart[64]; /* so that two workers' counts share no cache line */
 };
 

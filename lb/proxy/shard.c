@@ -33,7 +33,8 @@
 #define MAX_FREE_EXCHANGES 256
 /* How many connections are accepted in one go, before others get their turn. */
 #define ACCEPT_BATCH 64
-#define LINGER_NS (2 * CLOCK_NS_PER_S)
+/* How long a client that still sends may rest meanwhile. */
+#define LINGER_IDLE_NS (5 * CLOCK_NS_PER_S)
 /* How long a new connection with its first request needn't be watched. */
 #define UNWATCHED_NS (5 * CLOCK_NS_PER_MS)
 /* The time in which a refused accept is not tried again. */
@@ -208,7 +209,7 @@ new_view(struct shard *shard, const struct snapshot *snapshot)
 	view->client_idle = list_for(shard, timeouts->idle_ns, client_expired);
 	view->client_half_closed =
 		list_for(shard, timeouts->half_closed_ns, client_expired);
-	view->client_linger = list_for(shard, LINGER_NS, client_expired);
+	view->client_linger = list_for(shard, LINGER_IDLE_NS, client_expired);
 	view->client_unwatched = list_for(shard, UNWATCHED_NS, client_expired);
 	view->upstream_idle =
 		list_for(shard, timeouts->upstream_idle_ns, upstream_expired);

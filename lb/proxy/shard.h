@@ -95,6 +95,7 @@ struct shard {
 	struct list evictions; /* that run */
 	struct upstream_pool **pools; /* blocks of them: see upstream_pool_find */
 	unsigned n_pool_blocks;
+	unsigned n_lingering; /* clients that are only listened to */
 	int spare_fd; /* given up to accept and refuse when descriptors are out */
 	bool is_draining;
 	_Atomic uint64_t n_swept; /* stamp of the last sweep: see releases */

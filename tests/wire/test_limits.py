@@ -318,3 +318,91 @@ def test_enough_descriptors_are_nothing_to_speak_of(start, backends):
     perch = start({"web": backends("one")}, limits={"connections": 50},
                   nofile=240)
     assert "limits.connections" not in perch.stderr()
+
+
+# -- early answers -----------------------------------------------------------------
+
+def _send_slowly(client, seconds, rest=b""):
+    """Sends a body, a bit at a time, and reads nothing meanwhile."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not client.was_reset:
+        client.send(b"x" * 20000)
+        time.sleep(0.05)
+    client.send(rest)
+    return client
+
+
+def test_refusal_waits_for_a_client_that_sends_first(limited):
+    """Many clients read only when all is sent, however long that takes."""
+    with RawClient(limited[0].port) as client:
+        client.send("POST / HTTP/1.1\r\nHost: t\r\n"
+                    "Content-Length: 100000000\r\n\r\n")
+        _send_slowly(client, 3.5)
+        assert not client.was_reset
+        assert client.read_response().status == 413
+
+
+def test_early_answer_waits_for_a_client_that_sends_first(start, backends):
+    one = backends("one")
+
+    def refuse(connection):
+        connection.read_head()
+        connection.send(b"HTTP/1.1 401 Unauthorized\r\n"
+                        b"Content-Length: 2\r\nConnection: close\r\n\r\nno")
+        connection.wait_closed()
+    one.play(refuse)
+    perch = start({"web": one})
+    with RawClient(perch.port) as client:
+        client.send("POST / HTTP/1.1\r\nHost: t\r\n"
+                    "Content-Length: 100000000\r\n\r\n")
+        _send_slowly(client, 3)
+        answer = client.read_response()
+        assert (answer.status, answer.body) == (401, b"no")
+
+
+def test_refused_client_that_rests_is_not_waited_for(start, backends):
+    """Five seconds, each time anew."""
+    perch = start({"web": backends("one")}, limits={"body": "1B"})
+    with RawClient(perch.port) as client:
+        client.send("POST / HTTP/1.1\r\nHost: t\r\n"
+                    "Content-Length: 1000000\r\n\r\n")
+        assert client.read_response().status == 413
+        time.sleep(3)
+        client.send(b"x")
+        before = time.monotonic()
+        wait_for("the end", lambda: perch.admin.metrics().sum(
+            "perch_client_connections") == 0)
+        assert time.monotonic() - before > 4
+
+
+def test_few_may_be_listened_to_at_once(start, backends):
+    perch = start({"web": backends("one")}, limits={
+        "body": "1B", "connections": 20})
+
+    def refused():
+        client = RawClient(perch.port)
+        client.send("POST / HTTP/1.1\r\nHost: t\r\n"
+                    "Content-Length: 1000000\r\n\r\n")
+        return client
+
+    def cut_short():
+        return perch.admin.metrics().sum(
+            "perch_client_connections_cut_short_total")
+
+    two = [refused(), refused()]
+    for client in two:
+        assert client.read_response().status == 413
+    assert cut_short() == 0
+    with refused() as third:
+        third.read_until_close()
+        assert cut_short() == 1
+    # The others are still heard, and one that has gone makes room.
+    for client in two:
+        client.send(b"x")
+        assert not client.was_reset
+        client.close()
+    wait_for("room", lambda: perch.admin.metrics().sum(
+        "perch_client_connections") == 0)
+    with refused() as again:
+        assert again.read_response().status == 413
+        assert cut_short() == 1
