@@ -101,6 +101,15 @@ exchange_is_disguised(const struct exchange *exchange)
 	return forward_is_disguised(&exchange->request, &rules);
 }
 
+/* For a client of HTTP/1.0 that named none: what most would ask for. */
+static struct slice
+default_host(const struct exchange *exchange)
+{
+	if (exchange->service->plain_host.len > 0)
+		return exchange->service->plain_host;
+	return slice_from_string(exchange->endpoint->registry->name);
+}
+
 static size_t
 write_request_head(struct exchange *exchange)
 {
@@ -119,6 +128,8 @@ write_request_head(struct exchange *exchange)
 	options.former_cookie_name = service->former_cookie_name;
 	options.drops_conditions = exchange->drops_conditions;
 	options.is_upgrade = exchange->is_upgrade;
+	if (exchange->request.host.len == 0)
+		options.default_host = default_host(exchange);
 	options.override_value = write_caller(exchange, &text);
 	if (!forward_request(&exchange->request, &options, &text, &head))
 		return 0;

@@ -99,6 +99,7 @@ struct forward_request_options {
 	char *const *claims;
 	size_t n_claims;
 	bool passes_underscores;      /* disguised fields: see proxy/disguise */
+	struct slice default_host;    /* where the client named none */
 	bool drops_conditions;        /* If-* and Range: another version's */
 	bool is_upgrade;              /* Connection and Upgrade go through */
 };

@@ -291,7 +291,9 @@ add_forwarded(struct forward_head *head,
 	if (!is_trusted || !message_has(request, FIELD_X_FORWARDED_PROTO))
 		forward_add(head, SLICE("X-Forwarded-Proto"),
 			options->client.scheme);
-	if (!is_trusted || !message_has(request, FIELD_X_FORWARDED_HOST))
+	/* Nothing is said of a host that nobody named. */
+	if (request->host.len > 0 &&
+		(!is_trusted || !message_has(request, FIELD_X_FORWARDED_HOST)))
 		forward_add(head, SLICE("X-Forwarded-Host"),
 			message_slice(request, request->host));
 	return true;
@@ -324,7 +326,9 @@ forward_request(const struct message *request,
 		forward_add(head, SLICE("Transfer-Encoding"), SLICE("chunked"));
 	if (request->is_absolute_form || !message_has(request, FIELD_HOST))
 		forward_add(head, SLICE("Host"),
-			message_slice(request, request->host));
+			request->host.len > 0
+				? message_slice(request, request->host)
+				: options->default_host);
 	if (wants_trailers)
 		forward_add(head, SLICE("TE"), SLICE("trailers"));
 	if (options->is_upgrade || wants_trailers)

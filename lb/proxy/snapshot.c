@@ -141,6 +141,17 @@ build_versions(struct snapshot_service *service,
 	}
 }
 
+static struct slice
+find_plain_host(const struct config_service *config)
+{
+	size_t i;
+
+	for (i = 0; i < config->match.n_hosts; i++)
+		if (strchr(config->match.hosts[i], '*') == NULL)
+			return slice_from_string(config->match.hosts[i]);
+	return SLICE_NONE;
+}
+
 /* A prefix as requests' paths are compared with it. The config's check leaves
  * only codes to be decoded, and what can't be is never asked for. */
 static void
@@ -172,6 +183,7 @@ build_service(struct snapshot *snapshot, struct snapshot_service *service,
 	service->plan = snapshot_find_plan(snapshot, config->plan);
 	service->settings = settings_share(&snapshot->settings, config);
 	service->name = slice_from_string(service->registry->name);
+	service->plain_host = find_plain_host(config);
 	build_versions(service, config, registry);
 	for (i = 0; i < config->match.n_hosts; i++)
 		for (j = 0; j < config->match.n_paths; j++)

@@ -60,6 +60,7 @@ struct snapshot_service {
 	const char *suffixed_name;       /* owned: one of the two */
 	const struct config_service *config;
 	const struct config_plan *plan; /* its releases go by */
+	struct slice plain_host; /* the first that is no pattern; or none */
 	/* All of its group, itself among them, in the config's order; or none. */
 	const struct snapshot_service **mates;
 	size_t n_mates;

@@ -547,10 +547,27 @@ test_absolute_form_becomes_origin_form(void **state)
 static void
 test_http_1_0_goes_on_as_1_1_with_a_host(void **state)
 {
+	static const char bytes[] = "GET / HTTP/1.0\r\n"
+				    "X-Forwarded-Host: b.example\r\n\r\n";
+	static const char rest[] = "X-Forwarded-For: 192.0.2.7\r\n"
+				   "X-Forwarded-Proto: http\r\n" ID OVERRIDE
+				   "\r\n";
+	char expected[512];
+
+	options.default_host = SLICE("d.example");
+	snprintf(expected, sizeof(expected), GET "Host: d.example\r\n%s",
+		rest);
 	assert_string_equal(
 		forwarded("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n"),
-		GET "Host: \r\n" FORWARDED("192.0.2.7", "http", "") ID OVERRIDE
-		"\r\n");
+		expected);
+	/* No host was named, whatever a stranger says of it. */
+	assert_string_equal(forwarded(bytes), expected);
+	options.client.is_trusted = true;
+	snprintf(expected, sizeof(expected),
+		GET "X-Forwarded-Host: b.example\r\nHost: d.example\r\n%s",
+		rest);
+	assert_string_equal(forwarded(bytes), expected);
+	options.client.is_trusted = false;
 	assert_string_equal(
 		forwarded("GET / HTTP/1.0\r\n" HOST "\r\n"), GET HOST ADDED);
 }

@@ -310,3 +310,21 @@ def test_date_and_server_are_the_backends(client, backend):
     answer = client.request()
     assert answer.one("Server") == "toy"
     assert answer.one("Date") == "Thu, 01 Jan 1970 00:00:00 GMT"
+
+
+@pytest.mark.parametrize("hosts,expected", [
+    (["*.example.com", "www.example.com", "b.example.com", "*"],
+     "www.example.com"),
+    (["*"], None)])
+def test_host_that_nobody_named(start, backends, hosts, expected):
+    """A backend of virtual hosts needs one, and RFC 9112 3.2 wants it."""
+    one = backends("one")
+    perch = start({"web": {"match": {"hosts": hosts},
+                           "versions": {"v1": one}}}, trusted_proxies=[])
+    one.play(respond(b"ok"))
+    with RawClient(perch.port) as client:
+        assert client.request(minor=0, host=None, fields={
+            "X-Forwarded-Host": "outer.example"}).status == 200
+    request = one.next_request()
+    assert request.one("Host") == (expected or one.address)
+    assert not request.has("X-Forwarded-Host")
