@@ -161,9 +161,12 @@ def check_use(tree, rows):
     report = {line for line, _ in structs.pop("config_report").of.values()}
     names = {line: name for line, name in names.items() if line not in report}
     used = used_lines(tree, lines, names)
+    heirs = {row.inherits for row in rows}
+    # A list that services inherit is copied to them by the reader.
+    used |= {line for line, name in names.items()
+             if re.sub(r"^config: (n_)?", "", name) in heirs}
     offences = [f"lb/config/config.h:{line}: {name} is read nowhere"
                 for line, name in sorted(names.items()) if line not in used]
-    heirs = {row.inherits for row in rows}
     for row in rows:
         # What services inherit need not be read in its own place.
         way = member_lines(row, structs)

@@ -201,6 +201,8 @@ struct config_service {
 	struct config_health health;
 	struct config_shield shield;
 	struct config_tunnels tunnels;
+	char **upgrades; /* the global ones, overridden */
+	size_t n_upgrades;
 	struct config_timeouts timeouts; /* the global ones, overridden */
 	struct config_limits limits;     /* the global ones, overridden */
 };
@@ -293,6 +295,8 @@ struct config {
 	char **forwarded_fields; /* a proxy's claims that anybody may make; none */
 	size_t n_forwarded_fields;
 	enum config_underscores underscores; /* drop (default), pass, refuse */
+	char **upgrades; /* protocols that may be switched to; (s) websocket */
+	size_t n_upgrades;
 	struct config_timeouts timeouts;
 	struct config_limits limits;
 	struct config_log log;

@@ -165,6 +165,25 @@ fill_default_list(const struct schema_key *key, void *object)
 	set_array(object, key, array);
 }
 
+/* Lists of names alone; each has its own copies. */
+static void
+inherit_list(
+	const struct reader *reader, const struct schema_key *key, void *object)
+{
+	const struct schema_key *from = schema_find(key->inherits);
+	size_t n = *count_of(reader->config, from), i;
+	char **names, **copies;
+
+	assert(from->type == key->type && item_size(key) == sizeof(*copies));
+	names = (char **)(void *)array_of(reader->config, from);
+	copies = memory_zalloc_array(n, sizeof(*copies));
+	for (i = 0; i < n; i++)
+		if (names[i] != NULL) /* else it is in the report */
+			copies[i] = memory_strndup(names[i], strlen(names[i]));
+	set_array(object, key, (char *)copies);
+	*count_of(object, key) = n;
+}
+
 /*
  * A new object: what it inherits, and each key's default. Without a reader
  * there is nothing to inherit from.
@@ -182,6 +201,8 @@ fill_defaults(struct reader *reader, const char *prefix, void *object)
 			assert(from != NULL && from->size == key->size);
 			memcpy(member_of(object, key),
 				member_of(reader->config, from), key->size);
+		} else if (key->shape == SCHEMA_LIST && key->inherits != NULL) {
+			inherit_list(reader, key, object);
 		} else if (key->def == NULL) {
 			continue;
 		} else if (key->shape == SCHEMA_ONE) {

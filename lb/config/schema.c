@@ -79,6 +79,13 @@ const struct schema_key schema_keys[] = {
 		     "them (Content_Length, X_Forwarded_For): it is left out, "
 		     "passed on, or the request answered with 400. Other "
 		     "fields with underscores pass.")},
+	{LIST("upgrades", PROTOCOL, config, upgrades, n_upgrades),
+		DEFAULT("websocket"), ITEMS(0, 16),
+		HELP("Protocols that a client may switch to by Upgrade; its "
+		     "bytes then pass unread both ways. h2c and other forms "
+		     "of HTTP can't be among them: requests would pass "
+		     "unseen."),
+		EXAMPLE("[websocket, tcp, SPDY/3.1]")},
 
 	{GROUP("timeouts", config, timeouts),
 		HELP("How long perch waits, and for what.")},
@@ -454,6 +461,10 @@ const struct schema_key schema_keys[] = {
 		 timeouts.tunnel_ns),
 		.inherits = "timeouts.tunnel", RANGE("1ms", "720h"),
 		HELP("As timeouts.tunnel.")},
+	{LIST("services.NAME.upgrades", PROTOCOL, config_service, upgrades,
+		 n_upgrades),
+		.inherits = "upgrades", ITEMS(0, 16), HELP("As upgrades."),
+		EXAMPLE("[]")},
 	{GROUP("services.NAME.limits", config_service, limits),
 		.inherits = "limits",
 		HELP("What is different from limits for this service.")},

@@ -158,6 +158,34 @@ words_parse_field_name(const struct schema_key *key, struct slice text,
 	return true;
 }
 
+/* RFC 9110 7.8: a token, and perhaps a version behind a slash. */
+bool
+words_parse_protocol(const struct schema_key *key, struct slice text,
+	void *out, struct error *error)
+{
+	const char *slash = memchr(text.ptr, '/', text.len);
+	struct slice name = text, version = SLICE("1");
+
+	if (slash != NULL) {
+		name.len = (size_t)(slash - text.ptr);
+		version.ptr = slash + 1;
+		version.len = text.len - name.len - 1;
+	}
+	if (!is_token(name) || !is_token(version))
+		return false;
+	if (slice_equal_nocase(name, SLICE("h2c")) ||
+		slice_equal_nocase(name, SLICE("h2")) ||
+		slice_equal_nocase(name, SLICE("HTTP")) ||
+		slice_equal_nocase(name, SLICE("TLS"))) {
+		error_set(error,
+			"requests behind an upgrade to %.*s would pass unseen",
+			REPORT_QUOTE(text));
+		return false;
+	}
+	set_string(out, text.ptr, text.len);
+	return true;
+}
+
 bool
 words_parse_cookie_name(const struct schema_key *key, struct slice text,
 	void *out, struct error *error)

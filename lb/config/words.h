@@ -28,6 +28,8 @@ bool words_parse_access_file(const struct schema_key *key, struct slice text,
 	void *out, struct error *error);
 bool words_parse_field_name(const struct schema_key *key, struct slice text,
 	void *out, struct error *error);
+bool words_parse_protocol(const struct schema_key *key, struct slice text,
+	void *out, struct error *error);
 bool words_parse_cookie_name(const struct schema_key *key, struct slice text,
 	void *out, struct error *error);
 bool words_parse_domain(const struct schema_key *key, struct slice text,

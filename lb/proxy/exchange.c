@@ -465,7 +465,9 @@ exchange_start(struct exchange *exchange)
 		request->expects_continue && !exchange->is_body_complete;
 	exchange->is_upgrade =
 		request->has_upgrade &&
-		forward_is_websocket(message_find(request, FIELD_UPGRADE));
+		forward_is_upgrade(message_find(request, FIELD_UPGRADE),
+			exchange->service->settings->upgrades,
+			exchange->service->settings->n_upgrades);
 	choose_version(exchange);
 	exchange_arm_help(exchange);
 	exchange_dispatch(exchange);

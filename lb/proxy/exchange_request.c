@@ -127,7 +127,9 @@ write_request_head(struct exchange *exchange)
 	options.cookie_name = service->cookie_name;
 	options.former_cookie_name = service->former_cookie_name;
 	options.drops_conditions = exchange->drops_conditions;
-	options.is_upgrade = exchange->is_upgrade;
+	if (exchange->is_upgrade)
+		options.upgrade =
+			message_find(&exchange->request, FIELD_UPGRADE);
 	if (exchange->request.host.len == 0)
 		options.default_host = default_host(exchange);
 	options.override_value = write_caller(exchange, &text);

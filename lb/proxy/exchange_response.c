@@ -34,7 +34,7 @@ exchange_pass_on(struct exchange *exchange, enum conn_result result)
 static void
 pass_interim(struct exchange *exchange, const struct message *response)
 {
-	struct forward_response_options options = {.is_upgrade = false};
+	struct forward_response_options options = {.upgrade = SLICE_NONE};
 	struct forward_text text = exchange_text_space(exchange->shard);
 	struct forward_head head;
 

@@ -143,9 +143,16 @@ forward_restore_length(
 }
 
 bool
-forward_is_websocket(struct slice upgrade)
+forward_is_upgrade(
+	struct slice upgrade, char *const *protocols, size_t n_protocols)
 {
-	return slice_equal_nocase(upgrade, SLICE("websocket"));
+	size_t i;
+
+	for (i = 0; i < n_protocols; i++)
+		if (slice_equal_nocase(
+			    upgrade, slice_from_string(protocols[i])))
+			return true;
+	return false;
 }
 
 /* --- writing --------------------------------------------------------------- */

@@ -72,11 +72,11 @@ bool forward_restore_length(struct forward_head *head,
 	struct forward_text *text, bool has_length);
 
 /*
- * Is this the one protocol that is let through? Behind "h2c" a client could
- * send requests that no rule here sees; of a list to choose from, an endpoint
- * could take what nobody asked about.
+ * Is this one of the protocols that are let through? Of a list to choose from,
+ * an endpoint could take what nobody asked about.
  */
-bool forward_is_websocket(struct slice upgrade);
+bool forward_is_upgrade(
+	struct slice upgrade, char *const *protocols, size_t n_protocols);
 
 /* --- requests: forward_request.c -------------------------------------------- */
 
@@ -101,7 +101,8 @@ struct forward_request_options {
 	bool passes_underscores;      /* disguised fields: see proxy/disguise */
 	struct slice default_host;    /* where the client named none */
 	bool drops_conditions;        /* If-* and Range: another version's */
-	bool is_upgrade;              /* Connection and Upgrade go through */
+	/* The protocol for which Connection and Upgrade go through; or none. */
+	struct slice upgrade;
 };
 
 /* False if text was too small. */
@@ -127,7 +128,7 @@ struct address forward_client_address(const struct message *request,
 /* --- responses: forward_response.c ------------------------------------------ */
 
 struct forward_response_options {
-	bool is_upgrade;         /* a 101 that is passed on */
+	struct slice upgrade;    /* to which a 101 switches; len 0: none */
 	bool makes_private;      /* Cache-Control: public, s-maxage -> private */
 	bool makes_uncacheable;  /* Cache-Control: no-store */
 	struct slice rescued_by; /* X-Perch-Rescued: VERSION; len 0: none */

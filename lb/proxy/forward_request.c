@@ -238,9 +238,9 @@ forward_request_field(struct forward_head *head, unsigned index,
 		forward_drop(head, index);
 		break;
 	case FIELD_UPGRADE:
-		if (!options->is_upgrade ||
-			!forward_is_websocket(
-				message_field_value(request, field)))
+		if (options->upgrade.len == 0 ||
+			!slice_equal_nocase(message_field_value(request, field),
+				options->upgrade))
 			forward_drop(head, index);
 		break;
 	case FIELD_CONTENT_LENGTH:
@@ -307,6 +307,7 @@ forward_request(const struct message *request,
 	struct slice te = message_find(request, FIELD_TE);
 	bool wants_trailers =
 		te.ptr != NULL && field_list_has(te, SLICE("trailers"));
+	bool is_upgrade = options->upgrade.len > 0;
 	bool has_length = false;
 	unsigned i;
 
@@ -331,11 +332,11 @@ forward_request(const struct message *request,
 				: options->default_host);
 	if (wants_trailers)
 		forward_add(head, SLICE("TE"), SLICE("trailers"));
-	if (options->is_upgrade || wants_trailers)
+	if (is_upgrade || wants_trailers)
 		forward_add(head, SLICE("Connection"),
-			!wants_trailers       ? SLICE("upgrade")
-			: options->is_upgrade ? SLICE("upgrade, TE")
-					      : SLICE("TE"));
+			!wants_trailers ? SLICE("upgrade")
+			: is_upgrade    ? SLICE("upgrade, TE")
+					: SLICE("TE"));
 	if (!forward_cookies(head, options, text) ||
 		!add_forwarded(head, options, text))
 		return false;

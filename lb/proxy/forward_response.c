@@ -69,7 +69,7 @@ may_have_length(const struct message *response)
 
 static void
 forward_response_field(struct forward_head *head, unsigned index,
-	bool is_upgrade, bool *has_length)
+	struct slice upgrade, bool *has_length)
 {
 	const struct message *response = head->message;
 	const struct field *field = &response->fields[index];
@@ -87,8 +87,9 @@ forward_response_field(struct forward_head *head, unsigned index,
 		forward_drop(head, index);
 		break;
 	case FIELD_UPGRADE:
-		if (!is_upgrade || !forward_is_websocket(message_field_value(
-					   response, field)))
+		if (upgrade.len == 0 ||
+			!slice_equal_nocase(
+				message_field_value(response, field), upgrade))
 			forward_drop(head, index);
 		break;
 	case FIELD_CONTENT_LENGTH:
@@ -130,11 +131,11 @@ forward_response(const struct message *response,
 	head->is_bodiless = response->body == BODY_NONE;
 	for (i = 0; i < response->n_fields; i++)
 		forward_response_field(
-			head, i, options->is_upgrade, &has_length);
+			head, i, options->upgrade, &has_length);
 	if (may_have_length(response) &&
 		!forward_restore_length(head, text, has_length))
 		return false;
-	if (options->is_upgrade)
+	if (options->upgrade.len > 0)
 		forward_add(head, SLICE("Connection"), SLICE("upgrade"));
 	if (options->set_cookie.len > 0)
 		forward_add(head, SLICE("Set-Cookie"), options->set_cookie);

@@ -78,6 +78,27 @@ share_keys(struct settings_set *set, struct config_key **keys, size_t n)
 	free(said);
 }
 
+/* Of such lists the first one with these names. */
+static char **
+share_names(struct settings_set *set, char **names, size_t n)
+{
+	char *said = NULL;
+	size_t len = 0, i;
+	FILE *out;
+
+	if (n == 0)
+		return NULL;
+	out = open_memstream(&said, &len);
+	if (out == NULL)
+		return names;
+	for (i = 0; i < n; i++)
+		fprintf(out, "upgrade %s\n", names[i]);
+	if (fclose(out) == 0)
+		names = first_of(&set->keys, (struct slice){said, len}, names);
+	free(said);
+	return names;
+}
+
 const struct settings *
 settings_share(struct settings_set *set, const struct config_service *config)
 {
@@ -90,6 +111,9 @@ settings_share(struct settings_set *set, const struct config_service *config)
 	settings->balance = config->balance;
 	settings->rescue = config->rescue;
 	settings->warmup_ns = config->warmup_ns;
+	settings->upgrades =
+		share_names(set, config->upgrades, config->n_upgrades);
+	settings->n_upgrades = config->n_upgrades;
 	settings->limits = config->limits;
 	settings->timeouts = config->timeouts;
 	share_text(set, &settings->sticky.header);

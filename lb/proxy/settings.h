@@ -16,6 +16,8 @@ struct settings {
 	struct config_balance balance;
 	struct config_rescue rescue;
 	uint64_t warmup_ns;
+	char *const *upgrades;
+	size_t n_upgrades;
 	struct config_limits limits;
 	struct config_timeouts timeouts;
 };

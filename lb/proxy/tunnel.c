@@ -39,13 +39,16 @@ void
 tunnel_switch(struct exchange *exchange, const struct message *response,
 	struct slice rest)
 {
-	struct forward_response_options options = {.is_upgrade = true};
+	/* What was asked for, and nothing else. */
+	struct forward_response_options options = {
+		.upgrade = message_find(&exchange->request, FIELD_UPGRADE)};
 	struct forward_text text = exchange_text_space(exchange->shard);
 	struct forward_head head;
 	enum conn_result result;
 
 	if (!exchange->is_upgrade || !exchange->is_body_sent ||
-		!forward_is_websocket(message_find(response, FIELD_UPGRADE)) ||
+		!slice_equal_nocase(message_find(response, FIELD_UPGRADE),
+			options.upgrade) ||
 		!forward_response(response, &options, &text, &head)) {
 		exchange_reject_response(
 			exchange, "101 that was not asked for");

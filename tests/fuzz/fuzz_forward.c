@@ -46,6 +46,13 @@ static const char *const unnameable[] = {"content-length", "transfer-encoding",
 	"host", "upgrade", "expect", "x-forwarded-for", "x-forwarded-proto",
 	"x-forwarded-host", "x-request-id", "close", "keep-alive", NULL};
 
+static bool
+is_let_through(struct slice upgrade)
+{
+	return slice_equal_nocase(upgrade, SLICE("websocket")) ||
+	       slice_equal_nocase(upgrade, SLICE("spdy/3.1"));
+}
+
 static void
 choose(uint8_t choices, const struct message *request)
 {
@@ -62,6 +69,7 @@ choose(uint8_t choices, const struct message *request)
 		.override_header =
 			is_odd ? SLICE("X_Sticky") : SLICE("X-Perch-Version"),
 		.override_value = SLICE("web=v2"),
+		.default_host = SLICE("default.example"),
 		.cookie_name =
 			is_suffixed ? SLICE("perch_web") : SLICE("perch"),
 		.former_cookie_name =
@@ -69,8 +77,11 @@ choose(uint8_t choices, const struct message *request)
 		.claims = let_through,
 		.n_claims = choices & LETS_CLAIM ? 1 : 0,
 		.drops_conditions = choices & DROPS_CONDITIONS,
-		.is_upgrade = (choices & IS_UPGRADE) && request->has_upgrade &&
-			      slice_equal_nocase(upgrade, SLICE("websocket")),
+		/* To two of the protocols that may be let through. */
+		.upgrade = (choices & IS_UPGRADE) && request->has_upgrade &&
+					   is_let_through(upgrade)
+				   ? upgrade
+				   : SLICE_NONE,
 	};
 	/* Only a trusted client's is taken, and only a good one. */
 	options.keeps_request_id =
@@ -159,9 +170,9 @@ stays(const struct message *request, const struct field *field)
 		return false;
 	/* The one protocol that was asked about, of any list. */
 	if (slice_equal_nocase(name, SLICE("upgrade")))
-		return options.is_upgrade &&
+		return options.upgrade.len > 0 &&
 		       slice_equal_nocase(message_field_value(request, field),
-			       SLICE("websocket"));
+			       options.upgrade);
 	if (options.drops_conditions && relay_is_one_of(name, conditions))
 		return false;
 	return relay_is_one_of(name, unnameable) ||
@@ -228,9 +239,11 @@ check_forwarded(const struct message *request, const struct message *sent)
 			sent, "x-forwarded-proto", options.client.scheme);
 	if (is_trusted && relay_count(request, "x-forwarded-host") > 0)
 		relay_check_same(request, sent, "x-forwarded-host");
-	else
+	else if (request->host.len > 0)
 		relay_check_single(sent, "x-forwarded-host",
 			message_slice(request, request->host));
+	else
+		relay_check_none(sent, "x-forwarded-host");
 	if (options.keeps_request_id)
 		relay_check_same(request, sent, "x-request-id");
 	else
@@ -246,7 +259,7 @@ check_hop(const struct message *request, const struct message *sent)
 	relay_check_none(sent, "keep-alive");
 	relay_check_none(sent, "proxy-connection");
 	CHECK(sent->keep_alive);
-	CHECK(sent->has_upgrade == options.is_upgrade);
+	CHECK(sent->has_upgrade == (options.upgrade.len > 0));
 	if (has_te) {
 		relay_check_single(sent, "te", SLICE("trailers"));
 		CHECK(relay_count(request, "te") > 0);
@@ -255,11 +268,11 @@ check_hop(const struct message *request, const struct message *sent)
 		if (sent->fields[i].id == FIELD_UPGRADE)
 			CHECK(slice_equal_nocase(message_field_value(sent,
 							 &sent->fields[i]),
-				SLICE("websocket")));
-	if (has_te || options.is_upgrade)
+				options.upgrade));
+	if (has_te || options.upgrade.len > 0)
 		relay_check_single(sent, "connection",
 			!has_te              ? SLICE("upgrade")
-			: options.is_upgrade ? SLICE("upgrade, TE")
+			: options.upgrade.len > 0 ? SLICE("upgrade, TE")
 					     : SLICE("TE"));
 	else
 		relay_check_none(sent, "connection");
@@ -330,8 +343,9 @@ check_request(const struct message *request, const struct message *sent)
 	CHECK(slice_equal(message_slice(request, request->path),
 		message_slice(sent, sent->target)));
 	CHECK(sent->version_minor == 1);
-	relay_check_single(
-		sent, "host", message_slice(request, request->host));
+	relay_check_single(sent, "host",
+		request->host.len > 0 ? message_slice(request, request->host)
+				      : options.default_host);
 	CHECK(sent->body == request->body);
 	CHECK(sent->content_length == request->content_length);
 	CHECK(relay_count(sent, "content-length") ==
@@ -438,11 +452,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	exact = malloc(head_len);
 	CHECK(exact != NULL);
 	memcpy(exact, bytes, head_len);
-	/* CONNECT is refused; a request without a host (HTTP/1.0) goes out with
-	 * an empty Host, as RFC 9112 3.2 has it, which perch itself refuses. */
+	/* CONNECT is refused. */
 	if (h1_parse_request(exact, head_len, &relay_limits, &request, NULL) ==
 			H1_OK &&
-		request.method != HTTP_CONNECT && request.host.len > 0) {
+		request.method != HTTP_CONNECT) {
 		choose(data[0], &request);
 		pass(&request,
 			(struct slice){bytes + head_len, size - head_len},

@@ -96,7 +96,8 @@ choose(uint8_t choices, const struct message *response)
 	struct slice upgrade = message_find(response, FIELD_UPGRADE);
 
 	way.options = (struct forward_response_options){
-		.is_upgrade = response->status == 101,
+		.upgrade = response->status == 101 ? SLICE("websocket")
+						   : SLICE_NONE,
 	};
 	if (!is_interim(response))
 		choose_extras(choices, response);
@@ -138,7 +139,7 @@ stays(const struct message *response, const struct field *field)
 		return false;
 	/* The one protocol that was asked about, of any list. */
 	if (slice_equal_nocase(name, SLICE("upgrade")))
-		return way.options.is_upgrade &&
+		return way.options.upgrade.len > 0 &&
 		       slice_equal_nocase(message_field_value(response, field),
 			       SLICE("websocket"));
 	if (is_rewritten(response, field))
@@ -165,7 +166,7 @@ check_hop(const struct message *sent)
 			CHECK(slice_equal_nocase(message_field_value(sent,
 							 &sent->fields[i]),
 				SLICE("websocket")));
-	if (way.options.is_upgrade)
+	if (way.options.upgrade.len > 0)
 		relay_check_single(sent, "connection", SLICE("upgrade"));
 	else if (way.connection.len > 0)
 		relay_check_single(sent, "connection", way.connection);

@@ -83,7 +83,7 @@ test_unknown_key_suggests_the_near_one(void **state)
 			"t.yaml:2:52: unknown key \"http2\" in services.web; "
 			"known here: match, versions, stable, sticky, balance, "
 			"drain, rescue, shield, group, plan, warmup, health, "
-			"timeouts, limits"},
+			"timeouts, upgrades, limits"},
 	};
 	size_t i;
 
@@ -259,6 +259,53 @@ test_prefixes_must_be_canonical(void **state)
 }
 
 static void
+test_upgrades_hide_no_requests(void **state)
+{
+	static const char *const bad[] = {"h2c", "H2C", "h2", "HTTP/2.0",
+		"TLS/1.0"};
+	char text[256], error[160];
+
+	for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), SERVICE("upgrades: %s"), bad[i]);
+		snprintf(error, sizeof(error),
+			"services.web.upgrades: requests behind an upgrade to "
+			"%s would pass unseen",
+			bad[i]);
+		assert_null(parse(text));
+		assert_non_null(strstr(report.errors[0], error));
+	}
+	assert_null(parse("upgrades: [\"a b\"]\n" REST));
+	assert_null(parse("upgrades: [a/]\n" REST));
+	assert_null(parse("upgrades: [/a]\n" REST));
+	assert_null(parse("upgrades: [websocket, h2c]\n" REST));
+}
+
+/* Each has its own copies, whoever said nothing. */
+static void
+test_services_inherit_upgrades(void **state)
+{
+	struct config *config = parse_good(
+		"upgrades: [tcp, SPDY/3.1]\n" LISTENERS "services:\n"
+		"  a: {" VERSIONS ", match: {paths: /a}}\n"
+		"  b: {" VERSIONS ", match: {paths: /b}, upgrades: []}\n"
+		"  c: {" VERSIONS ", match: {paths: /c}, upgrades: x}\n");
+
+	assert_int_equal(config->services[0].n_upgrades, 2);
+	assert_string_equal(config->services[0].upgrades[0], "tcp");
+	assert_string_equal(config->services[0].upgrades[1], "SPDY/3.1");
+	assert_ptr_not_equal(
+		config->services[0].upgrades[0], config->upgrades[0]);
+	assert_int_equal(config->services[1].n_upgrades, 0);
+	assert_int_equal(config->services[2].n_upgrades, 1);
+	assert_string_equal(config->services[2].upgrades[0], "x");
+	config_free(config);
+	config = parse_good(REST);
+	assert_int_equal(config->services[0].n_upgrades, 1);
+	assert_string_equal(config->services[0].upgrades[0], "websocket");
+	config_free(config);
+}
+
+static void
 test_webhooks_must_make_sense(void **state)
 {
 	assert_error("notify: [{format: json}]\n" REST,
@@ -358,7 +405,7 @@ test_syntax_errors_have_a_place(void **state)
 		{"a: 1\nb: &x 2\nb: *x\n" REST,
 			"t.yaml:1:1: unknown key \"a\"; known here: workers, "
 			"user, trusted_proxies, paths, forwarded_fields, "
-			"underscores, timeouts, limits, log, listeners, "
+			"underscores, upgrades, timeouts, limits, log, listeners, "
 			"services, plans, notify, admin, state_dir"},
 		{"a: 1\n---\nb: 1\n",
 			"t.yaml:2:1: a second document (\"---\") in one file"},
@@ -513,6 +560,8 @@ main(void)
 		TEST(test_names_are_limited_in_length_and_letters),
 		TEST(test_things_given_twice_are_refused),
 		TEST(test_prefixes_must_be_canonical),
+		TEST(test_upgrades_hide_no_requests),
+		TEST(test_services_inherit_upgrades),
 		TEST(test_webhooks_must_make_sense),
 		TEST(test_all_errors_come_at_once_in_order),
 		TEST(test_bad_variables_are_errors_with_a_place),

@@ -493,7 +493,7 @@ test_cookies_of_many_fields_share_one(void **state)
 static void
 test_head_with_all_that_can_be_added(void **state)
 {
-	options.is_upgrade = true;
+	options.upgrade = SLICE("websocket");
 	options.client.is_trusted = true;
 	assert_string_equal(
 		forwarded(GET_TO("http://b.example/p") HOST
@@ -594,9 +594,30 @@ test_wish_for_trailers_goes_on(void **state)
 }
 
 static void
+test_upgrade_is_to_one_of_the_protocols(void **state)
+{
+	static char tcp[] = "tcp", spdy[] = "SPDY/3.1";
+	static char *protocols[] = {tcp, spdy};
+
+	assert_true(forward_is_upgrade(SLICE("TCP"), protocols, 2));
+	assert_true(forward_is_upgrade(SLICE("spdy/3.1"), protocols, 2));
+	assert_false(forward_is_upgrade(SLICE("spdy/3.0"), protocols, 2));
+	assert_false(forward_is_upgrade(SLICE("tcp, spdy/3.1"), protocols, 2));
+	assert_false(forward_is_upgrade(SLICE("websocket"), protocols, 2));
+	assert_false(forward_is_upgrade(SLICE("tcp"), protocols, 0));
+	assert_false(forward_is_upgrade(SLICE(""), protocols, 2));
+	/* One, though two may pass. */
+	options.upgrade = SLICE("tcp");
+	assert_string_equal(
+		forwarded_with("Upgrade: TCP\r\nUpgrade: SPDY/3.1\r\n"
+			       "Connection: Upgrade\r\n"),
+		GET HOST "Upgrade: TCP\r\nConnection: upgrade\r\n" ADDED);
+}
+
+static void
 test_upgrade_goes_on_where_it_is_honoured(void **state)
 {
-	options.is_upgrade = true;
+	options.upgrade = SLICE("websocket");
 	assert_string_equal(
 		forwarded_with("Upgrade: websocket\r\n"
 			       "Connection: keep-alive, Upgrade, X-Hop\r\n"
@@ -741,6 +762,7 @@ main(void)
 		TEST(test_http_1_0_goes_on_as_1_1_with_a_host),
 		TEST(test_asterisk_stays),
 		TEST(test_wish_for_trailers_goes_on),
+		TEST(test_upgrade_is_to_one_of_the_protocols),
 		TEST(test_upgrade_goes_on_where_it_is_honoured),
 		TEST(test_head_with_the_most_fields),
 		TEST(test_head_that_does_not_fit_is_refused),

@@ -192,7 +192,7 @@ test_upgrade_is_passed_on_where_it_is_honoured(void **state)
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 		"Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n";
 
-	options.is_upgrade = true;
+	options.upgrade = SLICE("websocket");
 	assert_string_equal(forwarded(bytes),
 		"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
 		"Sec-WebSocket-Accept: x\r\nConnection: upgrade\r\n\r\n");

@@ -455,3 +455,67 @@ def test_stop_while_tunnels_are_to_be_closed(rollout):
     time.sleep(1.2)
     assert _echoes(client)
     web.perch.stop()
+
+
+# -- other protocols -----------------------------------------------------------
+
+def _switch(to):
+    def script(connection):
+        request = connection.read_request()
+        if not request.has("Upgrade"):
+            connection.send_response(b"page")
+            return
+        connection.send(
+            ("HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\n"
+             "Upgrade: %s\r\n\r\n" % (to or request.one("Upgrade"))).encode())
+        connection.send(connection.read_some().upper())
+        connection.close()
+    return script
+
+
+@pytest.mark.parametrize("asked", ["tcp", "SPDY/3.1", "spdy/3.1", "TCP"])
+def test_protocols_that_are_named_pass(start, backends, asked):
+    one = backends("one", script=_switch(None))
+    perch = start({"web": one}, upgrades=["tcp", "SPDY/3.1"])
+    with RawClient(perch.port) as client:
+        client.send_request("POST", fields={
+            "Connection": "Upgrade", "Upgrade": asked})
+        answer = client.read_response("POST")
+        assert answer.status == 101
+        assert answer.one("Upgrade") == asked
+        client.send(b"bytes")
+        assert client.read_until_close() == b"BYTES"
+
+
+@pytest.mark.parametrize("asked", [
+    "websocket", "SPDY/3.0", "tcp, SPDY/3.1", "h2c"])
+def test_protocols_that_are_not_named_are_dropped(start, backends, asked):
+    one = backends("one", script=_switch(None))
+    perch = start({"web": one}, upgrades=["tcp", "SPDY/3.1"])
+    with RawClient(perch.port) as client:
+        assert client.request(fields={
+            "Connection": "Upgrade", "Upgrade": asked}).body == b"page"
+
+
+def test_switch_is_to_what_was_asked_for(start, backends):
+    """Also where the other protocol may pass."""
+    one = backends("one", script=_switch("tcp"))
+    perch = start({"web": one}, upgrades=["tcp", "SPDY/3.1"])
+    with RawClient(perch.port) as client:
+        assert client.request(fields={
+            "Connection": "Upgrade", "Upgrade": "SPDY/3.1"}).status == 502
+
+
+def test_service_has_upgrades_of_its_own(start, backends):
+    one = backends("one", script=_switch(None))
+    perch = start({
+        "web": {"versions": {"v1": one}},
+        "api": {"match": {"paths": ["/api"]}, "versions": {"v1": one},
+                "upgrades": ["tcp"]}})
+    for target, asked, status in (
+            ("/", "websocket", 101), ("/", "tcp", 200),
+            ("/api", "tcp", 101), ("/api", "websocket", 200)):
+        with RawClient(perch.port) as client:
+            assert client.request("GET", target, fields={
+                "Connection": "Upgrade",
+                "Upgrade": asked}).status == status, (target, asked)
