@@ -206,6 +206,9 @@ test_examples_of_lists_are_good(void **state)
 		const char *format;
 	} rows[] = {
 		{"trusted_proxies", "trusted_proxies: %s\n" REST},
+		{"forwarded_fields", "forwarded_fields: %s\n" REST},
+		{"upgrades", "upgrades: %s\n" REST},
+		{"services.NAME.upgrades", SERVICE("upgrades: %s")},
 		{"notify[].events", "notify: [{url: \"http://a\", events: "
 				    "%s}]\n" REST},
 		{"admin.bind", "admin: {bind: %s}\n" REST},
