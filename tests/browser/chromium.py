@@ -44,17 +44,18 @@ class Report:
         return "<%s/%s %s>" % (*self.tab, vars(self))
 
 
-class Chromium:
-    """colours: the brand colour of a build's style -> version."""
+class Driven:
+    """A program of lines.mjs, with Chromium."""
 
-    def __init__(self, colours):
+    patience = PATIENCE  # for a command
+
+    def __init__(self, script, *arguments):
         assert os.path.isdir(os.path.join(_HERE, "node_modules")), \
             "run npm ci in tests/browser"
-        self._colours = colours
         # Chromium's profile and sockets; gone with it.
         self._folder = tempfile.TemporaryDirectory(prefix="perch-browser-")
         self._process = subprocess.Popen(
-            ["node", os.path.join(_HERE, "tabs.mjs"), PROGRAM],
+            ["node", script, PROGRAM, *arguments],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=dict(os.environ, TMPDIR=self._folder.name,
                      HOME=self._folder.name))
@@ -71,11 +72,28 @@ class Chromium:
         self._process.stdin.write(
             json.dumps({"do": command, **arguments}) + "\n")
         self._process.stdin.flush()
-        line = self._answers.get(timeout=PATIENCE)
+        line = self._answers.get(timeout=self.patience)
         assert line, "the browser has ended"
         answer = json.loads(line)
         assert "ok" in answer, (command, arguments, answer["error"])
         return answer["ok"]
+
+    def close(self):
+        self._process.stdin.close()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._folder.cleanup()
+
+
+class Chromium(Driven):
+    """Tabs. colours: the brand colour of a build's style -> version."""
+
+    def __init__(self, colours):
+        self._colours = colours
+        super().__init__(os.path.join(_HERE, "tabs.mjs"))
 
     def open_client(self, client, cookies=(), is_caching=True):
         self.do("client", client=client, cookies=list(cookies),
@@ -98,12 +116,3 @@ class Chromium:
 
     def forget_clients(self):
         self.do("forget")
-
-    def close(self):
-        self._process.stdin.close()
-        try:
-            self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._folder.cleanup()

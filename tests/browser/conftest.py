@@ -1,8 +1,6 @@
 import contextlib
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 
@@ -18,6 +16,7 @@ sys.path.insert(0, os.path.join(_TREE, "tests", "release"))
 import plain as plain_routing  # noqa: E402
 from chromium import Chromium  # noqa: E402
 from perchtest import Perch, free_port, wait_for  # noqa: E402
+from plain import is_open, stop  # noqa: E402
 from rollout import PLAN, Herd  # noqa: E402
 
 SHARE_OF_REQUESTS = 50
@@ -52,18 +51,6 @@ class Builds:
             away.rename(page)
 
 
-def _is_open(port):
-    with contextlib.suppress(OSError):
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    return False
-
-
-def _stop(process):
-    process.send_signal(signal.SIGTERM)
-    process.wait(20)
-
-
 @pytest.fixture(scope="session")
 def builds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
@@ -74,8 +61,8 @@ def builds(tmp_path_factory):
             process = subprocess.Popen(
                 [os.path.join(_DEMO, "serve"), str(folder / version),
                  str(port), str(folder)])
-            stack.callback(_stop, process)
-            wait_for("the server of " + version, lambda: _is_open(port))
+            stack.callback(stop, process)
+            wait_for("the server of " + version, lambda: is_open(port))
             made.addresses[version] = "127.0.0.1:%d" % port
         yield made
 
@@ -115,13 +102,14 @@ def plain(builds, tmp_path):
     """The port of an nginx that gives half of all requests to each build."""
     port = free_port()
     process = plain_routing.start(
-        str(tmp_path), port, builds.addresses["v1"],
-        builds.addresses["v2"], SHARE_OF_REQUESTS)
+        str(tmp_path), port,
+        {"_": (builds.addresses["v1"], builds.addresses["v2"])},
+        SHARE_OF_REQUESTS)
     try:
-        wait_for("nginx", lambda: _is_open(port))
+        wait_for("nginx", lambda: is_open(port))
         yield port
     finally:
-        _stop(process)
+        stop(process)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 EXTRA_DIST += \
 	tests/browser/chromium.py \
 	tests/browser/conftest.py \
+	tests/browser/lines.mjs \
 	tests/browser/package-lock.json \
 	tests/browser/package.json \
 	tests/browser/plain.py \

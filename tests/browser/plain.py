@@ -1,7 +1,10 @@
-"""plain: nginx as many use it for a release, each request drawn anew."""
+"""plain: nginx as many use it for a release, by split_clients."""
 
+import contextlib
 import os
 import shutil
+import signal
+import socket
 import subprocess
 
 CONFIG = """
@@ -18,28 +21,69 @@ http {{
 	fastcgi_temp_path {folder}/fastcgi;
 	uwsgi_temp_path {folder}/uwsgi;
 	scgi_temp_path {folder}/scgi;
-	split_clients "$request_id" $version {{
-		{share}% {candidate};
-		* {stable};
+{more}
+	split_clients "{key}" $side {{
+		{share}
+		* stable;
 	}}
-	server {{
-		listen 127.0.0.1:{port};
-		location / {{ proxy_pass http://$version; }}
-	}}
+{servers}
 }}
 """
+
+
+SERVER = """
+	map $side $pool_{number} {{ candidate {candidate}; default {stable}; }}
+	server {{
+		listen 127.0.0.1:{port};
+		server_name {host};
+		location / {{
+			proxy_pass http://$pool_{number};
+			proxy_http_version 1.1;
+			proxy_set_header Host $http_host;
+			proxy_set_header Upgrade $http_upgrade;
+			proxy_set_header Connection $upgrading;
+		}}
+	}}
+"""
+UPGRADE = """
+	map $http_upgrade $upgrading { "" ""; default upgrade; }
+"""
+
+
+def is_open(port):
+    with contextlib.suppress(OSError):
+        socket.create_connection(("127.0.0.1", port), 1).close()
+        return True
+    return False
+
+
+def stop(process):
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
 
 
 def find_nginx():
     return shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
 
 
-def start(folder, port, stable, candidate, share):
-    """share: percent of the requests that the candidate gets."""
+def write_config(folder, port, hosts, share, key="$request_id", more=""):
+    """hosts: name, or "_" for any -> (stable, candidate). share: percent of
+    what is drawn by the key that the candidate gets. Returns the file."""
     config = os.path.join(folder, "nginx.conf")
     with open(config, "w", encoding="utf-8") as out:
         out.write(CONFIG.format(
-            folder=folder, port=port, stable=stable, candidate=candidate,
-            share=share, user="user root;" if os.getuid() == 0 else ""))
+            folder=folder, key=key, more=UPGRADE + more,
+            share="%g%% candidate;" % share if share else "",
+            servers="".join(
+                SERVER.format(number=number, port=port, host=host,
+                              stable=stable, candidate=candidate)
+                for number, (host, (stable, candidate))
+                in enumerate(hosts.items())),
+            user="user root;" if os.getuid() == 0 else ""))
+    return config
+
+
+def start(folder, *args, **kwargs):
     return subprocess.Popen(
-        [find_nginx(), "-c", config, "-e", os.path.join(folder, "start.log")])
+        [find_nginx(), "-c", write_config(folder, *args, **kwargs),
+         "-e", os.path.join(folder, "start.log")])

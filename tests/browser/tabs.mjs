@@ -4,32 +4,17 @@
  *	node tabs.mjs CHROMIUM
  *
  * A client is a browser context: cookies and a cache of its own. Its tabs are
- * pages of that context. Each line is a command, {"do": NAME, ...}; each gets
- * one line back, {"ok": RESULT} or {"error": TEXT}. The browser ends with
- * standard input.
+ * pages of that context. The browser ends with standard input.
  *
  * What a tab does is answered by a report of what it shows, and of all that
  * went wrong in it since the last one.
  */
-import { createInterface } from "node:readline";
-import { chromium } from "playwright-core";
+import { answer, launch, PATIENCE_MS } from "./lines.mjs";
 
-const PATIENCE_MS = 20_000;
 /* Clients live at a name too, and no name is asked of anybody. */
-const ARGUMENTS = ["--disable-gpu", "--disable-quic", "--no-first-run",
-	"--disable-background-networking", "--disable-component-update",
-	"--disable-sync", "--no-proxy-server",
+const browser = await launch(process.argv[2], ["--no-proxy-server",
 	"--host-resolver-rules=MAP shop.test 127.0.0.1, MAP * ~NOTFOUND, " +
-	"EXCLUDE 127.0.0.1"];
-
-/* Without a profile of one's own, Playwright makes an empty one and removes
- * it in the end. The sandbox won't run for root. */
-const browser = await chromium.launch({
-	executablePath: process.argv[2],
-	args: ARGUMENTS,
-	chromiumSandbox: false,
-	timeout: PATIENCE_MS,
-});
+	"EXCLUDE 127.0.0.1"]);
 const clients = new Map();
 
 function watch(page) {
@@ -154,14 +139,5 @@ const commands = {
 	},
 };
 
-for await (const line of createInterface({ input: process.stdin })) {
-	const command = JSON.parse(line);
-	let answer;
-	try {
-		answer = { ok: await commands[command.do](command) ?? null };
-	} catch (error) {
-		answer = { error: String(error.stack ?? error) };
-	}
-	process.stdout.write(JSON.stringify(answer) + "\n");
-}
+await answer(commands);
 await browser.close();
