@@ -55,6 +55,8 @@ export async function launchWith(program, folder, preferences) {
 
 /* Until the end of standard input. */
 export async function answer(commands) {
+	/* Whoever asked has gone; so will standard input. */
+	process.stdout.on("error", () => {});
 	for await (const line of createInterface({ input: process.stdin })) {
 		const command = JSON.parse(line);
 		let answer;

@@ -1,0 +1,5 @@
+"use server";
+
+export async function greet(name) {
+	return `${name} from ${process.env.VERSION}`;
+}

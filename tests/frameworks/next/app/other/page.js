@@ -1,0 +1,3 @@
+export default function Page() {
+	return <main id="other">another, of {process.env.VERSION}</main>;
+}

@@ -1,0 +1,3 @@
+export default function Page() {
+	return <main id="static">static, of {process.env.VERSION}</main>;
+}
