@@ -5,7 +5,8 @@ bench_spread_SOURCES = bench/spread.c
 bench_backend_SOURCES = bench/backend.c
 bench_rate_SOURCES = bench/rate.c
 EXTRA_DIST += bench/run bench/subjects.py bench/parts.py \
-	bench/rollout bench/results/data-path.md bench/results/rollout.md
+	bench/rollout bench/results/data-path.md bench/results/rollout.md \
+	bench/identity bench/results/identity.in.md bench/results/identity.md
 
 # Releases by simulation, judged by the real evidence, plan and crowd.
 noinst_PROGRAMS += bench/judge/judge
