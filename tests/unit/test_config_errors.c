@@ -82,7 +82,7 @@ test_unknown_key_suggests_the_near_one(void **state)
 		{SERVICE("http2: true"),
 			"t.yaml:2:52: unknown key \"http2\" in services.web; "
 			"known here: match, versions, stable, sticky, balance, "
-			"drain, rescue, shield, group, plan, warmup, health, "
+			"drain, rescue, shield, tunnels, group, plan, warmup, health, "
 			"timeouts, upgrades, limits"},
 	};
 	size_t i;
