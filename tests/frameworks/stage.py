@@ -28,7 +28,7 @@ SERVICES = {
     "uvicorn": ("uvicorn", {}),
     "www.shop": ("site", {"domain": "shop.localhost"}),
     "blog.shop": ("site", {"domain": "shop.localhost"}),
-    "brief": ("site", {"lifetime": "2s"}),
+    "brief": ("site", {"lifetime": "3s"}),
     "embed": ("site", {"same_site": "none", "secure": "always",
                        "partitioned": True}),
     "keyed": ("site", {"key": ["address"]}),

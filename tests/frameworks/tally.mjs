@@ -27,6 +27,7 @@ export class Load {
 
 	note(fault, text) {
 		const faults = this.later ?? this.faults;
+		this.isAlive ||= this.later !== null;
 		if (!faults.has(fault))
 			faults.set(fault, text);
 	}
