@@ -27,6 +27,7 @@ enum family {
 	CUT_SHORT,
 	UNROUTED,
 	BAD_ANSWERS,
+	CLIENT_REQUESTS,
 	UPSTREAM_CONNECTIONS,
 	REQUESTS,
 	RESPONSES,
@@ -97,6 +98,9 @@ static const struct exposition_about about[N_FAMILIES] = {
 		"Requests that no service matched."},
 	[BAD_ANSWERS] = {"perch_malformed_answers_total", COUNTER,
 		"Answers of endpoints that were refused, by what was wrong."},
+	[CLIENT_REQUESTS] = {"perch_client_requests_total", COUNTER,
+		"Requests by what their client was known by; of services "
+		"that have, or had, several versions."},
 	[UPSTREAM_CONNECTIONS] = {"perch_upstream_connections", GAUGE,
 		"Connections to endpoints that are open, by state."},
 	[REQUESTS] = {"perch_requests_total", COUNTER,
@@ -423,6 +427,18 @@ add_version(struct writer *writer, const struct config_health *health,
 }
 
 static void
+add_clients(struct writer *writer, const struct registry_service *service)
+{
+	uint64_t known[STICKY_N_KNOWN];
+
+	if (!view_count_known(writer->source->registry, service, known))
+		return;
+	for (unsigned i = 0; i < STICKY_N_KNOWN; i++)
+		add_labelled(writer, CLIENT_REQUESTS, "known_by",
+			sticky_known_name((enum sticky_known)i), known[i]);
+}
+
+static void
 add_service(struct writer *writer, const struct snapshot_service *service)
 {
 	struct view_release release = view_read_release(service->registry);
@@ -431,6 +447,7 @@ add_service(struct writer *writer, const struct snapshot_service *service)
 	text_clear(&writer->labels);
 	exposition_label(&writer->labels, "service", service->name);
 	add_u64(writer, RUNNING, view_is_running(&release));
+	add_clients(writer, service->registry);
 	for (size_t i = 0; i < service->n_versions; i++)
 		add_version(writer, &service->config->health,
 			&service->versions[i], &release);

@@ -244,6 +244,24 @@ policy_name(enum config_policy policy)
 	return "unknown";
 }
 
+/* Null where nobody counts. */
+static json_t *
+known_json(
+	const struct registry *registry, const struct registry_service *service)
+{
+	uint64_t known[STICKY_N_KNOWN];
+	json_t *object;
+
+	if (!view_count_known(registry, service, known))
+		return json_null();
+	object = json_object();
+	for (unsigned i = 0; i < STICKY_N_KNOWN; i++)
+		json_object_set_new(object,
+			sticky_known_name((enum sticky_known)i),
+			count(known[i]));
+	return object;
+}
+
 json_t *
 service_json(const struct service_source *source,
 	const struct snapshot_service *service)
@@ -260,7 +278,7 @@ service_json(const struct service_source *source,
 	totals.in_flight = unassigned.in_flight;
 	versions = versions_json(source, service, &release, &totals);
 	return json_pack("{s:s%, s:o, s:o, s:s, s:s, s:o, s:f, s:o, s:o, s:o, "
-			 "s:o, s:o}",
+			 "s:o, s:o, s:o}",
 		"name", service->name.ptr, service->name.len, "hosts",
 		strings(config->match.hosts, config->match.n_hosts), "paths",
 		strings(config->match.paths, config->match.n_paths), "policy",
@@ -275,5 +293,6 @@ service_json(const struct service_source *source,
 		rate(source, totals.window_requests), "in_flight",
 		in_flight(totals.in_flight), "error_rate",
 		ratio(totals.window_failures, totals.window_requests),
+		"known_by", known_json(source->registry, service->registry),
 		"versions", versions);
 }

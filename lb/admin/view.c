@@ -132,6 +132,20 @@ view_count_requests(
 	return n;
 }
 
+bool
+view_count_known(const struct registry *registry,
+	const struct registry_service *service, uint64_t known[STICKY_N_KNOWN])
+{
+	if (service->clients == NULL)
+		return false;
+	for (unsigned i = 0; i < STICKY_N_KNOWN; i++) {
+		known[i] = 0;
+		for (unsigned j = 0; j < registry->n_workers; j++)
+			known[i] += load(&service->clients[j].known[i]);
+	}
+	return true;
+}
+
 uint64_t
 view_failures(const struct view_counters *counters)
 {

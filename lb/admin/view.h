@@ -62,6 +62,11 @@ void view_add_counters(const struct registry *registry,
 uint64_t view_count_requests(const struct registry *registry,
 	const struct registry_version *version);
 
+/* How many requests knew their client by what. False where nobody counts: the
+ * service has never had several versions. */
+bool view_count_known(const struct registry *registry,
+	const struct registry_service *service, uint64_t known[STICKY_N_KNOWN]);
+
 /* meter_counts_failures() for counters alone. */
 uint64_t view_failures(const struct view_counters *counters);
 

@@ -313,6 +313,21 @@ address_network(
 	return len;
 }
 
+size_t
+address_lasting(
+	const struct address *address, uint8_t out[ADDRESS_LASTING_SIZE])
+{
+	int family;
+	const uint8_t *bytes = unmapped_bytes(address, &family);
+	size_t len = 0;
+
+	if (bytes != NULL)
+		len = family == AF_INET ? 4 : ADDRESS_LASTING_SIZE;
+	for (size_t i = 0; i < len; i++)
+		out[i] = bytes[i];
+	return len;
+}
+
 static bool
 parse_bits(struct slice text, unsigned max, uint8_t *bits)
 {

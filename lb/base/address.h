@@ -63,6 +63,12 @@ size_t address_format_ip(
 size_t address_network(
 	const struct address *address, uint8_t out[ADDRESS_NETWORK_SIZE]);
 
+/* What stays of a client's address from day to day: all of an IPv4 one, the /64
+ * of an IPv6 one (RFC 8981). Returns the length; 0 for AF_UNSPEC. */
+#define ADDRESS_LASTING_SIZE 8
+size_t address_lasting(
+	const struct address *address, uint8_t out[ADDRESS_LASTING_SIZE]);
+
 /* "10.0.0.0/8", "::1" (then all bits count). Bits past the prefix must be 0. */
 bool cidr_parse(struct slice text, struct cidr *out);
 bool cidr_matches(const struct cidr *cidr, const struct address *address);

@@ -10,6 +10,8 @@ libperch_a_SOURCES += \
 	lb/base/pool.c lb/base/pool.h \
 	lb/base/prefetch.h \
 	lb/base/printable.c lb/base/printable.h \
+	lb/base/secret.c lb/base/secret.h \
+	lb/base/siphash.c lb/base/siphash.h \
 	lb/base/slice.h \
 	lb/base/table.c lb/base/table.h \
 	lb/base/url.c lb/base/url.h

@@ -238,11 +238,100 @@ check_stable(const struct reader *reader, struct config_service *service)
 	report_unknown_version(reader, service);
 }
 
+/* Read along with the config: what can't be is refused with it. */
+static void
+read_secrets(const struct reader *reader, char *const *path,
+	struct secrets *out, const char *key)
+{
+	struct error error;
+
+	if (*path != NULL && !secrets_load(*path, out, &error))
+		report_error(reader->report, place_of(reader, path), "%s: %s",
+			key, error.message);
+}
+
+static void
+check_override(const struct reader *reader, struct config_service *service)
+{
+	struct config_sticky *sticky = &service->sticky;
+	char key[REPORT_QUOTE_LEN + 64];
+
+	snprintf(key, sizeof(key), "services.%.*s.sticky.override_keys",
+		REPORT_QUOTE_LEN, service->name);
+	read_secrets(
+		reader, &sticky->override_keys, &sticky->override_secrets, key);
+	if (sticky->override == CONFIG_OVERRIDE_KEY &&
+		sticky->override_keys == NULL &&
+		reader_place(reader, &sticky->override_keys) == NULL)
+		report_error(reader->report,
+			place_of(reader, &sticky->override),
+			"services.%.*s.sticky.override: key needs "
+			"override_keys",
+			REPORT_QUOTE_LEN, service->name);
+	if (sticky->override != CONFIG_OVERRIDE_KEY &&
+		sticky->override_keys != NULL)
+		report_warning(reader->report,
+			place_of(reader, &sticky->override_keys),
+			"%s: has an effect with override: key only", key);
+}
+
+/* What browsers would refuse. */
+static void
+check_cookie(const struct reader *reader, struct config_service *service)
+{
+	struct config_sticky *sticky = &service->sticky;
+
+	if (sticky->same_site == CONFIG_SAME_SITE_NONE &&
+		sticky->secure == CONFIG_SECURE_NEVER)
+		report_error(reader->report, place_of(reader, &sticky->secure),
+			"services.%.*s.sticky.secure: browsers take a cookie "
+			"with same_site: none only if it is Secure",
+			REPORT_QUOTE_LEN, service->name);
+	if (sticky->partitioned == CONFIG_TRUE &&
+		sticky->same_site != CONFIG_SAME_SITE_NONE)
+		report_error(reader->report,
+			place_of(reader, &sticky->partitioned),
+			"services.%.*s.sticky.partitioned: is for same_site: "
+			"none",
+			REPORT_QUOTE_LEN, service->name);
+}
+
+/* Nobody would get a cookie for a domain that the host isn't in. */
+static void
+check_domain(const struct reader *reader, struct config_service *service)
+{
+	const char *domain = service->sticky.domain;
+	size_t len, domain_len;
+
+	if (domain == NULL)
+		return;
+	domain_len = strlen(domain);
+	for (size_t i = 0; i < service->match.n_hosts; i++) {
+		const char *host = service->match.hosts[i];
+
+		len = host != NULL ? strlen(host) : 0;
+		if (len == 0 || strcmp(host, "*") == 0 ||
+			strcmp(host, domain) == 0 ||
+			(len > domain_len &&
+				host[len - domain_len - 1] == '.' &&
+				strcmp(host + len - domain_len, domain) == 0))
+			continue;
+		report_warning(reader->report,
+			place_of(reader, &service->sticky.domain),
+			"services.%.*s.sticky.domain: browsers refuse the "
+			"cookie at %s, which isn't in %s",
+			REPORT_QUOTE_LEN, service->name, host, domain);
+	}
+}
+
 static void
 check_sticky(const struct reader *reader, struct config_service *service)
 {
 	struct config_sticky *sticky = &service->sticky;
 
+	check_override(reader, service);
+	check_cookie(reader, service);
+	check_domain(reader, service);
 	if (sticky->lifetime_ns % UINT64_C(1000000000) != 0)
 		report_error(reader->report,
 			place_of(reader, &sticky->lifetime_ns),
@@ -253,7 +342,9 @@ check_sticky(const struct reader *reader, struct config_service *service)
 		report_warning(reader->report,
 			place_of(reader, &sticky->cacheable),
 			"services.%.*s.sticky.cacheable: with keep, a shared "
-			"cache may give the candidate's pages to everybody",
+			"cache may give the candidate's pages to everybody, "
+			"and clients get no cookie from pages that it may "
+			"keep",
 			REPORT_QUOTE_LEN, service->name);
 	if (sticky->identity == CONFIG_IDENTITY_KEY && sticky->n_key == 0)
 		report_warning(reader->report,
@@ -410,6 +501,8 @@ check_config(const struct reader *reader)
 	check_user(reader);
 	check_admin(reader);
 	check_notify(reader);
+	read_secrets(reader, &config->sticky.secret, &config->sticky.secrets,
+		"sticky.secret");
 	for (i = 0; i < config->n_services; i++) {
 		struct config_service *service = &config->services[i];
 

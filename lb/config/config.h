@@ -20,6 +20,7 @@
 #include "base/address.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/secret.h"
 
 /* timeouts: the global ones; a service may override those marked (s). */
 struct config_timeouts {
@@ -106,9 +107,34 @@ enum config_policy {
 };
 
 enum config_pin { CONFIG_PIN_DOCUMENT, CONFIG_PIN_SESSION, CONFIG_PIN_NONE };
-enum config_override { CONFIG_OVERRIDE_TRUSTED, CONFIG_OVERRIDE_ANY };
+enum config_override {
+	CONFIG_OVERRIDE_OFF, /* default */
+	CONFIG_OVERRIDE_TRUSTED,
+	CONFIG_OVERRIDE_ANY,
+	CONFIG_OVERRIDE_KEY,
+};
 enum config_identity { CONFIG_IDENTITY_COOKIE, CONFIG_IDENTITY_KEY };
-enum config_cacheable { CONFIG_CACHEABLE_PRIVATE, CONFIG_CACHEABLE_KEEP };
+/* Who has neither cookie nor key, and won't get one. */
+enum config_anonymous {
+	CONFIG_ANONYMOUS_ADDRESS, /* default */
+	CONFIG_ANONYMOUS_RANDOM,
+	CONFIG_ANONYMOUS_STABLE,
+};
+enum config_same_site {
+	CONFIG_SAME_SITE_LAX, /* default */
+	CONFIG_SAME_SITE_NONE,
+	CONFIG_SAME_SITE_STRICT,
+};
+enum config_secure {
+	CONFIG_SECURE_AUTO, /* default */
+	CONFIG_SECURE_ALWAYS,
+	CONFIG_SECURE_NEVER,
+};
+enum config_cacheable {
+	CONFIG_CACHEABLE_PRIVATE, /* default */
+	CONFIG_CACHEABLE_STRICT,
+	CONFIG_CACHEABLE_KEEP, /* warns when the file is loaded */
+};
 
 struct config_sticky {
 	char *header; /* X-Perch-Version; a field name */
@@ -118,9 +144,15 @@ struct config_sticky {
 	enum config_pin pin;
 	enum config_override override;
 	enum config_identity identity;
-	enum config_cacheable cacheable; /* keep: warn when the file is loaded */
-	char *domain;           /* Domain of the cookie; NULL: none */
-	uint64_t lifetime_ns;   /* Max-Age; 0 (default): a session cookie */
+	enum config_anonymous anonymous;
+	enum config_cacheable cacheable;
+	char *domain; /* Domain of the cookie; NULL: none */
+	uint64_t lifetime_ns; /* Max-Age; 0 (default): a session cookie */
+	enum config_same_site same_site;
+	enum config_switch partitioned; /* false */
+	enum config_secure secure;
+	char *override_keys; /* a file of secrets; NULL: none */
+	struct secrets override_secrets; /* what is in it */
 };
 
 /* Status codes from first to last, both among them: "404", "500-599". */
@@ -309,6 +341,10 @@ struct config {
 	struct config_webhook *notify;
 	size_t n_notify;
 	struct config_admin admin;
+	struct {
+		char *secret; /* a file of secrets; NULL: state_dir's own */
+		struct secrets secrets; /* what is in it */
+	} sticky;
 	char *state_dir; /* NULL: keep no state, and warn */
 };
 

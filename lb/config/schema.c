@@ -266,14 +266,16 @@ const struct schema_key schema_keys[] = {
 	{ONE("services.NAME.sticky.cookie", COOKIE_NAME, config_service,
 		 sticky.cookie),
 		DEFAULT("perch"),
-		HELP("perch's own cookie. Services that share a host get a "
+		HELP("perch's own cookie. Services that share a host, or of "
+		     "which one's domain covers another's host, get a "
 		     "suffix.")},
 	{LIST("services.NAME.sticky.key", CLIENT_KEY, config_service,
 		 sticky.key, sticky.n_key),
 		DEFAULT(""), ITEMS(0, 8),
 		HELP("What a client is known by before it has the cookie: the "
 		     "first that is present of header NAME, cookie NAME, "
-		     "address. Without one, it is drawn at random."),
+		     "address. Without one, a browser's page is drawn at "
+		     "random, and anything else goes by anonymous."),
 		EXAMPLE("[header X-User-Id, cookie session]")},
 	{ONE("services.NAME.sticky.pin", CHOICE, config_service, sticky.pin),
 		DEFAULT("document"), CHOICES("document", "session", "none"),
@@ -282,20 +284,34 @@ const struct schema_key schema_keys[] = {
 		     "release ends; none, nothing but the client's share.")},
 	{ONE("services.NAME.sticky.override", CHOICE, config_service,
 		 sticky.override),
-		DEFAULT("trusted"), CHOICES("trusted", "any"),
-		HELP("Who may name a version in sticky.header: "
-		     "trusted_proxies, or any client.")},
+		DEFAULT("off"), CHOICES("off", "trusted", "any", "key"),
+		HELP("Who may name a version in sticky.header: nobody; "
+		     "trusted_proxies, so that every client may for whom one "
+		     "of them passes the field on; any client; or who sends "
+		     "a secret of override_keys in X-Perch-Key.")},
+	{ONE("services.NAME.sticky.override_keys", PATH, config_service,
+		 sticky.override_keys),
+		HELP("A file with a secret in each line, of 16 bytes or more, "
+		     "for override: key. Read when the config is loaded."),
+		EXAMPLE("/etc/perch/testers")},
 	{ONE("services.NAME.sticky.identity", CHOICE, config_service,
 		 sticky.identity),
 		DEFAULT("cookie"), CHOICES("cookie", "key"),
 		HELP("Which wins where a client has both: cookie keeps a "
 		     "client where it is when it logs in, key does not.")},
+	{ONE("services.NAME.sticky.anonymous", CHOICE, config_service,
+		 sticky.anonymous),
+		DEFAULT("address"), CHOICES("address", "random", "stable"),
+		HELP("Where a client goes that has neither cookie nor key and "
+		     "asks for no page (an app, a program): by its address "
+		     "and User-Agent, so that it stays; each request as "
+		     "chance has it; or to stable.")},
 	{ONE("services.NAME.sticky.cacheable", CHOICE, config_service,
 		 sticky.cacheable),
-		DEFAULT("private"), CHOICES("private", "keep"),
+		DEFAULT("private"), CHOICES("private", "strict", "keep"),
 		HELP("While a release runs, a page that shared caches might "
-		     "give to everybody is marked private; keep leaves it as "
-		     "it is.")},
+		     "give to everybody is marked private; strict does so "
+		     "with every answer, keep with none.")},
 	{ONE("services.NAME.sticky.domain", DOMAIN, config_service,
 		 sticky.domain),
 		HELP("The Domain of the cookie; without it, the host alone."),
@@ -307,6 +323,25 @@ const struct schema_key schema_keys[] = {
 		HELP("The cookie's Max-Age in whole seconds; 0 makes it end "
 		     "with the browser's session."),
 		EXAMPLE("24h")},
+	{ONE("services.NAME.sticky.same_site", CHOICE, config_service,
+		 sticky.same_site),
+		DEFAULT("lax"), CHOICES("lax", "none", "strict"),
+		HELP("The cookie's SameSite. none is for pages that other "
+		     "sites embed or post to, and only goes out as Secure; "
+		     "with strict, who comes from another site is drawn "
+		     "anew.")},
+	{ONE("services.NAME.sticky.partitioned", CHOICE, config_service,
+		 sticky.partitioned),
+		DEFAULT("false"), CHOICES("false", "true"),
+		HELP("true: the cookie is Partitioned, so that browsers that "
+		     "block cookies of other sites keep one for each site "
+		     "that embeds the page. With same_site: none.")},
+	{ONE("services.NAME.sticky.secure", CHOICE, config_service,
+		 sticky.secure),
+		DEFAULT("auto"), CHOICES("auto", "always", "never"),
+		HELP("Whether the cookie is Secure: auto, where the request "
+		     "came by https, to perch or, as X-Forwarded-Proto says, "
+		     "to a trusted proxy.")},
 	{GROUP("services.NAME.balance", config_service, balance),
 		HELP("Which endpoint of the version answers.")},
 	{ONE("services.NAME.balance.policy", CHOICE, config_service,
@@ -599,6 +634,15 @@ const struct schema_key schema_keys[] = {
 		HELP("IP:PORT or unix:PATH; an empty list is no admin "
 		     "server."),
 		EXAMPLE("[127.0.0.1:9900, \"unix:/run/perch/admin.sock\"]")},
+	{GROUP("sticky", config, sticky),
+		HELP("What is the same for every service's sticky.")},
+	{ONE("sticky.secret", PATH, config, sticky.secret),
+		HELP("A file with a secret in each line, of 16 bytes or more, "
+		     "8 at most: the first signs perch's cookies, all are "
+		     "believed, and so is the one that perch keeps in "
+		     "state_dir. To change it, put the new one first. Every "
+		     "perch of a service has the same."),
+		EXAMPLE("/etc/perch/secret")},
 	{ONE("state_dir", PATH, config, state_dir),
 		HELP("The directory that keeps stable versions, releases and "
 		     "seeds over a restart. Without it, a restart draws "

@@ -4,7 +4,8 @@
 
 #include "http/chars.h"
 
-#define NUMBER_DIGITS 8 /* the most of a generation; all of an endpoint */
+#define NUMBER_DIGITS 8 /* the most of a number; all of an endpoint */
+#define MAC_DIGITS 16
 
 /* Takes the part before the next dot off *rest. */
 static bool
@@ -40,6 +41,14 @@ parse_hex(struct slice digits, uint32_t *value)
 	return true;
 }
 
+/* The same without leading zeros. */
+static bool
+parse_number(struct slice digits, uint32_t *value)
+{
+	return parse_hex(digits, value) &&
+	       (digits.len == 1 || digits.ptr[0] != '0');
+}
+
 static bool
 is_version_name(struct slice name)
 {
@@ -55,31 +64,121 @@ cookie_parse_seed(struct slice value, uint32_t *out)
 	return value.len == COOKIE_SEED_DIGITS && parse_hex(value, out);
 }
 
-bool
-cookie_parse(struct slice value, struct cookie *out)
+/* Takes seed, generation and endpoint off; "-" for what isn't there. */
+static bool
+take_start(struct slice *rest, struct cookie *out)
 {
 	struct slice seed, generation, endpoint;
 
-	*out = (struct cookie){0};
-	if (value.len >= COOKIE_VALUE_SIZE || !take_part(&value, &seed) ||
-		!cookie_parse_seed(seed, &out->seed))
+	if (!take_part(rest, &seed) || !cookie_parse_seed(seed, &out->seed) ||
+		!take_part(rest, &generation) || !take_part(rest, &endpoint))
 		return false;
-	if (slice_equal(value, SLICE("-.-.-")))
-		return true;
-	if (!take_part(&value, &generation) ||
-		!parse_hex(generation, &out->generation) ||
-		(generation.len > 1 && generation.ptr[0] == '0'))
-		return false;
-	if (!take_part(&value, &endpoint))
+	out->is_pin = !slice_equal(generation, SLICE("-"));
+	if (out->is_pin && !parse_number(generation, &out->generation))
 		return false;
 	out->has_endpoint = !slice_equal(endpoint, SLICE("-"));
-	if (out->has_endpoint && (endpoint.len != NUMBER_DIGITS ||
-					 !parse_hex(endpoint, &out->endpoint)))
-		return false;
-	out->is_pin = true;
-	out->version = value;
-	return is_version_name(value);
+	return !out->has_endpoint ||
+	       (endpoint.len == NUMBER_DIGITS &&
+		       parse_hex(endpoint, &out->endpoint));
 }
+
+/* Takes the MAC off the end. */
+static bool
+take_mac(struct slice *rest, struct cookie *out)
+{
+	struct slice high, low;
+	uint32_t words[2];
+	const char *start;
+
+	if (rest->len < MAC_DIGITS + 1)
+		return false;
+	start = rest->ptr + rest->len - MAC_DIGITS;
+	high = (struct slice){start, NUMBER_DIGITS};
+	low = (struct slice){start + NUMBER_DIGITS, NUMBER_DIGITS};
+	if (start[-1] != '.' || !parse_hex(high, &words[0]) ||
+		!parse_hex(low, &words[1]))
+		return false;
+	out->mac = (uint64_t)words[0] << 32 | words[1];
+	rest->len -= MAC_DIGITS + 1;
+	return true;
+}
+
+/* What stands behind the start of the present form. */
+static bool
+parse_signed(struct slice rest, struct cookie *out)
+{
+	struct slice issued, moved;
+
+	if (!take_mac(&rest, out) || !take_part(&rest, &issued) ||
+		!parse_number(issued, &out->issued_min) ||
+		!take_part(&rest, &moved))
+		return false;
+	if (!out->is_pin)
+		return slice_equal(moved, SLICE("-")) &&
+		       slice_equal(rest, SLICE("-"));
+	out->version = rest;
+	return parse_number(moved, &out->moved_min) && is_version_name(rest);
+}
+
+static bool
+parse_former(struct slice rest, struct cookie *out)
+{
+	if (!out->is_pin)
+		return !out->has_endpoint && slice_equal(rest, SLICE("-"));
+	out->version = rest;
+	return is_version_name(rest);
+}
+
+bool
+cookie_parse(struct slice value, struct cookie *out)
+{
+	struct slice rest = value;
+
+	*out = (struct cookie){0};
+	if (value.len >= COOKIE_VALUE_SIZE || !take_start(&rest, out))
+		return false;
+	out->is_signed = parse_signed(rest, out);
+	if (out->is_signed) {
+		out->text =
+			(struct slice){value.ptr, value.len - (MAC_DIGITS + 1)};
+		return true;
+	}
+	out->issued_min = out->moved_min = 0;
+	out->mac = 0;
+	return parse_former(rest, out);
+}
+
+/* --- the MAC ---------------------------------------------------------------- */
+
+static uint64_t
+mac_of(const struct siphash_key *key, struct slice service, struct slice text)
+{
+	char bytes[COOKIE_SCOPE_MAX + 1 + COOKIE_VALUE_SIZE];
+	char *end;
+
+	assert(service.len <= COOKIE_SCOPE_MAX &&
+		text.len <= COOKIE_VALUE_SIZE);
+	end = slice_append(bytes, service);
+	*end++ = '\0';
+	end = slice_append(end, text);
+	return siphash(key, bytes, (size_t)(end - bytes));
+}
+
+bool
+cookie_is_genuine(const struct cookie *cookie, struct slice service,
+	const struct cookie_keys *keys)
+{
+	if (!cookie->is_signed)
+		return false;
+	/* One word against another: no prefix of it can be tried. */
+	for (unsigned i = 0; i < keys->n; i++)
+		if (mac_of(&keys->keys[i], service, cookie->text) ==
+			cookie->mac)
+			return true;
+	return false;
+}
+
+/* --- to text ---------------------------------------------------------------- */
 
 static char *
 put_hex(char *p, uint32_t value, int digits)
@@ -99,27 +198,51 @@ count_hex_digits(uint32_t value)
 	return digits;
 }
 
-size_t
-cookie_format(const struct cookie *cookie, char out[COOKIE_VALUE_SIZE])
+static char *
+put_number(char *p, uint32_t value)
 {
-	char *p;
+	return put_hex(p, value, count_hex_digits(value));
+}
 
-	assert(cookie->seed < COOKIE_CELLS);
-	p = put_hex(out, cookie->seed, COOKIE_SEED_DIGITS);
+static char *
+put_fields(char *p, const struct cookie *cookie)
+{
+	p = put_hex(p, cookie->seed, COOKIE_SEED_DIGITS);
 	*p++ = '.';
-	if (!cookie->is_pin) {
-		memcpy(p, "-.-.-", 5);
-		return (size_t)(p + 5 - out);
-	}
-	assert(is_version_name(cookie->version));
-	p = put_hex(
-		p, cookie->generation, count_hex_digits(cookie->generation));
+	if (cookie->is_pin)
+		p = put_number(p, cookie->generation);
+	else
+		*p++ = '-';
 	*p++ = '.';
 	if (cookie->has_endpoint)
 		p = put_hex(p, cookie->endpoint, NUMBER_DIGITS);
 	else
 		*p++ = '-';
 	*p++ = '.';
-	memcpy(p, cookie->version.ptr, cookie->version.len);
-	return (size_t)(p + cookie->version.len - out);
+	p = put_number(p, cookie->issued_min);
+	if (!cookie->is_pin)
+		return slice_append(p, SLICE(".-.-"));
+	*p++ = '.';
+	p = put_number(p, cookie->moved_min);
+	*p++ = '.';
+	return slice_append(p, cookie->version);
+}
+
+size_t
+cookie_format(const struct cookie *cookie, struct slice service,
+	const struct cookie_keys *keys, char out[COOKIE_VALUE_SIZE])
+{
+	struct slice text = {out, 0};
+	uint64_t mac;
+	char *p;
+
+	assert(cookie->seed < COOKIE_CELLS && keys->n > 0);
+	assert(!cookie->is_pin || is_version_name(cookie->version));
+	p = put_fields(out, cookie);
+	text.len = (size_t)(p - out);
+	mac = mac_of(&keys->keys[0], service, text);
+	*p++ = '.';
+	p = put_hex(p, (uint32_t)(mac >> 32), NUMBER_DIGITS);
+	p = put_hex(p, (uint32_t)mac, NUMBER_DIGITS);
+	return (size_t)(p - out);
 }

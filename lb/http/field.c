@@ -3,6 +3,8 @@
 #include "http/chars.h"
 
 #define IS(literal) CHARS_SAME(name.ptr, literal)
+#define TARGETED "-cdn-cache-control"
+#define TARGETED_LEN (sizeof(TARGETED) - 1)
 
 /* Names of up to 11 bytes. */
 static enum field_id
@@ -39,10 +41,22 @@ identify_short(struct slice name)
 		       : IS("keep-alive") ? FIELD_KEEP_ALIVE
 					  : FIELD_OTHER;
 	case 11:
-		return IS("sec-purpose") ? FIELD_SEC_PURPOSE : FIELD_OTHER;
+		return IS("sec-purpose")   ? FIELD_SEC_PURPOSE
+		       : IS("x-perch-key") ? FIELD_X_PERCH_KEY
+					   : FIELD_OTHER;
 	default:
 		return FIELD_OTHER;
 	}
+}
+
+/* Cloudflare-CDN-Cache-Control, and each vendor's own. */
+static enum field_id
+identify_vendors(struct slice name)
+{
+	if (name.len <= TARGETED_LEN)
+		return FIELD_OTHER;
+	name.ptr += name.len - TARGETED_LEN;
+	return IS(TARGETED) ? FIELD_TARGETED_CACHE_CONTROL : FIELD_OTHER;
 }
 
 static enum field_id
@@ -52,6 +66,7 @@ identify_long(struct slice name)
 	case 12:
 		return IS("content-type")   ? FIELD_CONTENT_TYPE
 		       : IS("x-request-id") ? FIELD_X_REQUEST_ID
+		       : IS("edge-control") ? FIELD_TARGETED_CACHE_CONTROL
 					    : FIELD_OTHER;
 	case 13:
 		return IS("cache-control")   ? FIELD_CACHE_CONTROL
@@ -64,8 +79,9 @@ identify_long(struct slice name)
 		       : IS("sec-fetch-site") ? FIELD_SEC_FETCH_SITE
 					      : FIELD_OTHER;
 	case 15:
-		return IS("x-forwarded-for") ? FIELD_X_FORWARDED_FOR
-					     : FIELD_OTHER;
+		return IS("x-forwarded-for")   ? FIELD_X_FORWARDED_FOR
+		       : IS("x-accel-expires") ? FIELD_TARGETED_CACHE_CONTROL
+					       : FIELD_OTHER;
 	case 16:
 		return IS("x-forwarded-host")   ? FIELD_X_FORWARDED_HOST
 		       : IS("proxy-connection") ? FIELD_PROXY_CONNECTION
@@ -74,12 +90,14 @@ identify_long(struct slice name)
 		return IS("transfer-encoding")   ? FIELD_TRANSFER_ENCODING
 		       : IS("if-modified-since") ? FIELD_IF_MODIFIED_SINCE
 		       : IS("x-forwarded-proto") ? FIELD_X_FORWARDED_PROTO
-						 : FIELD_OTHER;
+		       : IS("cdn-cache-control") || IS("surrogate-control")
+			       ? FIELD_TARGETED_CACHE_CONTROL
+			       : FIELD_OTHER;
 	case 19:
 		return IS("if-unmodified-since") ? FIELD_IF_UNMODIFIED_SINCE
-						 : FIELD_OTHER;
+						 : identify_vendors(name);
 	default:
-		return FIELD_OTHER;
+		return identify_vendors(name);
 	}
 }
 

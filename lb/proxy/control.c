@@ -24,6 +24,7 @@
 #define SPARE_DESCRIPTORS 100
 /* That lines of the access log were dropped is said at most so often. */
 #define SAY_DROPPED_NS (60 * CLOCK_NS_PER_S)
+#define SECRET_FILE "secret" /* in state_dir */
 
 struct control {
 	struct event_base *base;
@@ -40,6 +41,7 @@ struct control {
 	struct config *coming;     /* a reload's, while names are resolved */
 	bool is_reload_due;        /* asked for while one was coming */
 	struct bindings bindings;
+	struct secret secret; /* for perch's cookies: its own */
 	struct releases releases;
 	struct resolver *resolver;
 	struct health *health;
@@ -173,7 +175,8 @@ put_in_force(struct control *control, struct config *config,
 	unsigned i;
 
 	releases_adopt(&control->releases, config);
-	snapshot = snapshot_build(config, &control->registry, access_log);
+	snapshot = snapshot_build(
+		config, &control->registry, &control->secret, access_log);
 	atomic_store(&snapshot->n_holders, control->n_workers);
 	if (control->snapshot != NULL) {
 		control->snapshot->next = control->retired;
@@ -188,6 +191,10 @@ put_in_force(struct control *control, struct config *config,
 		worker_post(&control->shards[i]->worker, run_adopt, message);
 	}
 	releases_set_snapshot(&control->releases, snapshot);
+	/* Who turns a secret wants to know that it is in use. */
+	if (config->sticky.secret != NULL)
+		log_info("cookies are signed by the first of %zu secrets in %s",
+			config->sticky.secrets.n, config->sticky.secret);
 	control->reloads.last_wall_ns = clock_wall_ns();
 }
 
@@ -412,6 +419,21 @@ await_names(struct control *control)
 	return true;
 }
 
+/* Without one that is kept, a restart draws every client anew: no reason not to
+ * start. */
+static void
+take_secret(struct control *control, const char *state_dir)
+{
+	struct error error;
+
+	if (state_dir == NULL)
+		control->secret = secret_draw();
+	else if (!secret_keep(state_dir, SECRET_FILE, &control->secret, &error))
+		log_error("%s: until it can be kept, a restart draws every "
+			  "client anew",
+			error.message);
+}
+
 bool
 control_start(struct control *control, struct error *error)
 {
@@ -428,6 +450,7 @@ control_start(struct control *control, struct error *error)
 		!take_access_log(control, config, &access_log, error))
 		return false;
 	fit_connections(control, config);
+	take_secret(control, config->state_dir);
 	control->resolver = resolver_new(control->base, on_resolved, control);
 	control->tick = event_new(
 		control->base, -1, EV_PERSIST, on_second, control);

@@ -138,8 +138,13 @@ struct exchange {
 	struct timeout help_timeout; /* while is_help_timed */
 	uint64_t heads_before; /* what the helper had answered by then */
 	uint64_t rescue_state; /* the release's, when another was picked */
-	bool has_affinity;      /* the cookie names an endpoint of its version */
-	uint32_t affinity_hash; /* by the hash of its name */
+	/* What of its cookie goes into the next one. */
+	bool has_pin; /* it names the chosen version */
+	bool has_affinity; /* it names an endpoint */
+	bool may_set_endpoint; /* another one may be written down */
+	uint32_t affinity_hash; /* the endpoint, by the hash of its name */
+	uint32_t moved_min; /* when the version last changed; 0: now */
+	struct span foreign_cookie; /* another perch's, by the same name */
 	struct upstream *upstream;
 	struct pipe *pipe; /* of one way's body, or NULL */
 	enum exchange_way pipe_way;
@@ -159,6 +164,7 @@ struct exchange {
 	/* Facts about the request that are worked out once. */
 	bool is_trusted;
 	bool is_navigation;
+	bool is_page; /* that, or a page within a page, or a posted form */
 	bool is_release_running;
 	bool drops_conditions;
 	bool has_retried;

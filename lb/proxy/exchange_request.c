@@ -52,7 +52,8 @@ write_caller(const struct exchange *exchange, struct forward_text *text)
 
 	*out++ = '=';
 	out = slice_append(out, exchange->version->name);
-	if (exchange->is_release_running && exchange->decision.has_identity) {
+	if (exchange->is_release_running &&
+		sticky_has_identity(&exchange->decision)) {
 		out = slice_append(
 			out, slice_from_string(STICKY_CELL_PARAMETER));
 		for (int i = COOKIE_SEED_DIGITS - 1; i >= 0; i--)
@@ -126,6 +127,8 @@ write_request_head(struct exchange *exchange)
 	options.keeps_request_id = exchange->keeps_request_id;
 	options.cookie_name = service->cookie_name;
 	options.former_cookie_name = service->former_cookie_name;
+	options.foreign_cookie =
+		message_slice(&exchange->request, exchange->foreign_cookie);
 	options.drops_conditions = exchange->drops_conditions;
 	if (exchange->is_upgrade)
 		options.upgrade =

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "proxy/bad_answer.h"
-#include "proxy/choose.h"
 #include "proxy/rescue.h"
+#include "proxy/set_cookie.h"
 #include "proxy/tunnel.h"
 #include "proxy/upstream.h"
 #include "proxy/witness.h"
@@ -87,15 +87,15 @@ exchange_on_response(struct exchange *exchange, const struct message *response,
 	}
 	memset(&options, 0, sizeof(options));
 	options.makes_uncacheable = is_missing_in_release(exchange, response);
-	options.makes_private = choose_makes_private(exchange, response);
 	/* Another version's answer pins nobody. */
 	if (exchange->help == HELP_SHIELD)
 		options.shielded_by = exchange->version->name;
 	else if (exchange->help == HELP_RESCUE || exchange->is_recalled)
 		options.rescued_by = exchange->version->name;
+	if (options.shielded_by.len > 0 || options.rescued_by.len > 0)
+		set_cookie_keep_private(exchange, response, &options);
 	else
-		options.set_cookie = choose_set_cookie(
-			exchange, response, options.makes_private, &text);
+		set_cookie_prepare(exchange, response, &text, &options);
 	if (!forward_response(response, &options, &text, &head)) {
 		exchange_reject_response(
 			exchange, "head too large to be passed on");

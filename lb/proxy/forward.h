@@ -95,6 +95,7 @@ struct forward_request_options {
 	struct slice override_value;  /* "service=version" */
 	struct slice cookie_name;     /* taken out of Cookie, like the next */
 	struct slice former_cookie_name;
+	struct slice foreign_cookie;  /* but not this value; len 0: none */
 	/* forwarded_fields: what anybody may say like a proxy. */
 	char *const *claims;
 	size_t n_claims;
@@ -130,6 +131,7 @@ struct address forward_client_address(const struct message *request,
 struct forward_response_options {
 	struct slice upgrade;    /* to which a 101 switches; len 0: none */
 	bool makes_private;      /* Cache-Control: public, s-maxage -> private */
+	bool drops_targeted;     /* CDN-Cache-Control and its kin */
 	bool makes_uncacheable;  /* Cache-Control: no-store */
 	struct slice rescued_by; /* X-Perch-Rescued: VERSION; len 0: none */
 	struct slice shielded_by; /* X-Perch-Shielded: VERSION; len 0: none */
@@ -140,9 +142,14 @@ bool forward_response(const struct message *response,
 	const struct forward_response_options *options,
 	struct forward_text *text, struct forward_head *head);
 
-/* May a shared cache keep this answer, by what Cache-Control and Expires say
- * outright? */
+/* Is a shared cache told to keep this answer: by Cache-Control, Expires, or a
+ * field for caches of some kind, which overrules these (RFC 9213)? */
 bool forward_is_shared_cacheable(const struct message *response);
+/* Is it kept from doing so, by private or no-store? */
+bool forward_forbids_sharing(const struct message *response);
+
+/* Is it a page, by its type? */
+bool forward_is_html(const struct message *response);
 
 /* --- writing --------------------------------------------------------------- */
 

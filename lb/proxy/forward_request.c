@@ -35,11 +35,16 @@ join_forwarded_for(const struct message *request,
 	return (struct slice){out, len + address_len};
 }
 
+/* What another perch behind this one wrote by the same name is left alone. */
 static bool
-is_own_cookie(struct slice name, const struct forward_request_options *options)
+is_own_cookie(struct slice name, struct slice value,
+	const struct forward_request_options *options)
 {
-	return slice_equal(name, options->cookie_name) ||
-	       slice_equal(name, options->former_cookie_name);
+	if (!slice_equal(name, options->cookie_name) &&
+		!slice_equal(name, options->former_cookie_name))
+		return false;
+	return options->foreign_cookie.len == 0 ||
+	       !slice_equal(value, options->foreign_cookie);
 }
 
 static bool
@@ -51,7 +56,7 @@ has_own_cookie(
 	struct slice pair;
 
 	while (field_cookie_next(&value, &name, &cookie, &pair))
-		if (is_own_cookie(name, options))
+		if (is_own_cookie(name, cookie, options))
 			return true;
 	return false;
 }
@@ -66,7 +71,7 @@ append_others(char *out, size_t len, struct slice value,
 	struct slice pair;
 
 	while (field_cookie_next(&value, &name, &cookie, &pair)) {
-		if (is_own_cookie(name, options))
+		if (is_own_cookie(name, cookie, options))
 			continue;
 		if (len > 0) {
 			memcpy(out + len, "; ", 2);
@@ -235,6 +240,7 @@ forward_request_field(struct forward_head *head, unsigned index,
 	case FIELD_TE:
 	case FIELD_TRANSFER_ENCODING:
 	case FIELD_X_FORWARDED_FOR:
+	case FIELD_X_PERCH_KEY:
 		forward_drop(head, index);
 		break;
 	case FIELD_UPGRADE:

@@ -46,11 +46,24 @@ make_private(struct forward_head *head, struct forward_text *text)
 }
 
 static void
+drop_targeted(struct forward_head *head)
+{
+	const struct message *response = head->message;
+
+	if (!message_has(response, FIELD_TARGETED_CACHE_CONTROL))
+		return;
+	for (unsigned i = 0; i < response->n_fields; i++)
+		if (response->fields[i].id == FIELD_TARGETED_CACHE_CONTROL)
+			forward_drop(head, i);
+}
+
+static void
 make_uncacheable(struct forward_head *head)
 {
 	const struct message *response = head->message;
 	unsigned i;
 
+	drop_targeted(head);
 	for (i = 0; i < response->n_fields; i++)
 		if (response->fields[i].id == FIELD_CACHE_CONTROL ||
 			response->fields[i].id == FIELD_EXPIRES)
@@ -141,6 +154,8 @@ forward_response(const struct message *response,
 		forward_add(head, SLICE("Set-Cookie"), options->set_cookie);
 	mark(head, SLICE("X-Perch-Rescued"), options->rescued_by);
 	mark(head, SLICE("X-Perch-Shielded"), options->shielded_by);
+	if (options->drops_targeted)
+		drop_targeted(head);
 	if (options->makes_uncacheable)
 		make_uncacheable(head);
 	else if (options->makes_private && !make_private(head, text))
@@ -166,42 +181,88 @@ is_age(struct slice directive, struct slice name, uint64_t *seconds)
 }
 
 static bool
-forbids_sharing(struct slice directive)
+is_forbidding(struct slice directive)
 {
 	return slice_equal_nocase(directive, SLICE("private")) ||
-	       slice_equal_nocase(directive, SLICE("no-store")) ||
-	       slice_equal_nocase(directive, SLICE("no-cache"));
+	       slice_equal_nocase(directive, SLICE("no-store"));
+}
+
+/* What a field of that id says of sharing, of all its lines together. */
+struct sharing {
+	bool is_forbidden;
+	bool is_unchecked; /* no-cache: kept, but asked about each time */
+	bool is_public;
+	bool has_age;
+	bool is_fresh; /* an age above 0 */
+};
+
+static struct sharing
+read_sharing(const struct message *response, enum field_id id)
+{
+	struct sharing sharing = {false, false, false, false, false};
+	struct slice value, directive;
+	uint64_t age, shared_age;
+
+	if (!message_has(response, id))
+		return sharing;
+	for (unsigned i = 0; i < response->n_fields; i++) {
+		if (response->fields[i].id != id)
+			continue;
+		value = message_field_value(response, &response->fields[i]);
+		while (field_list_next(&value, &directive)) {
+			age = shared_age = 0;
+			sharing.is_forbidden |= is_forbidding(directive);
+			sharing.is_unchecked |= slice_equal_nocase(
+				directive, SLICE("no-cache"));
+			sharing.is_public |=
+				slice_equal_nocase(directive, SLICE("public"));
+			sharing.has_age |=
+				is_age(directive, SLICE("max-age"), &age) ||
+				is_age(directive, SLICE("s-maxage"),
+					&shared_age);
+			sharing.is_fresh |= age > 0 || shared_age > 0;
+		}
+	}
+	return sharing;
+}
+
+bool
+forward_forbids_sharing(const struct message *response)
+{
+	return read_sharing(response, FIELD_CACHE_CONTROL).is_forbidden;
 }
 
 bool
 forward_is_shared_cacheable(const struct message *response)
 {
 	struct slice expires = message_find(response, FIELD_EXPIRES);
-	bool is_public = false;
-	bool has_age = false;
-	uint64_t age = 0;
-	uint64_t shared_age = 0;
-	struct slice value;
-	struct slice directive;
-	unsigned i;
+	struct slice targeted =
+		message_find(response, FIELD_TARGETED_CACHE_CONTROL);
+	struct sharing sharing;
 
-	for (i = 0; i < response->n_fields; i++) {
-		if (response->fields[i].id != FIELD_CACHE_CONTROL)
-			continue;
-		value = message_field_value(response, &response->fields[i]);
-		while (field_list_next(&value, &directive)) {
-			if (forbids_sharing(directive))
-				return false;
-			if (slice_equal_nocase(directive, SLICE("public")))
-				is_public = true;
-			if (is_age(directive, SLICE("max-age"), &age) ||
-				is_age(directive, SLICE("s-maxage"),
-					&shared_age))
-				has_age = true;
-		}
-	}
-	if (is_public || age > 0 || shared_age > 0)
+	if (targeted.ptr != NULL && !slice_equal(targeted, SLICE("0")) &&
+		!read_sharing(response, FIELD_TARGETED_CACHE_CONTROL)
+			 .is_forbidden)
+		return true;
+	sharing = read_sharing(response, FIELD_CACHE_CONTROL);
+	if (sharing.is_forbidden || sharing.is_unchecked)
+		return false;
+	if (sharing.is_public || sharing.is_fresh)
 		return true;
 	/* An age overrules Expires (RFC 9111 5.3); what is no date is past. */
-	return !has_age && expires.len > 20;
+	return !sharing.has_age && expires.len > 20;
+}
+
+bool
+forward_is_html(const struct message *response)
+{
+	struct slice type = message_find(response, FIELD_CONTENT_TYPE);
+	const char *semicolon =
+		type.len > 0 ? memchr(type.ptr, ';', type.len) : NULL;
+
+	if (semicolon != NULL)
+		type.len = (size_t)(semicolon - type.ptr);
+	type = slice_trim(type);
+	return slice_equal_nocase(type, SLICE("text/html")) ||
+	       slice_equal_nocase(type, SLICE("application/xhtml+xml"));
 }

@@ -21,6 +21,7 @@ libperch_a_SOURCES += \
 	lb/proxy/forward_request.c \
 	lb/proxy/forward_response.c \
 	lb/proxy/health.c lb/proxy/health.h \
+	lb/proxy/identity.c lb/proxy/identity.h \
 	lb/proxy/judge.c lb/proxy/judge.h \
 	lb/proxy/judge_json.c lb/proxy/judge_json.h \
 	lb/proxy/judge_private.h \
@@ -45,7 +46,9 @@ libperch_a_SOURCES += \
 	lb/proxy/disguise.c lb/proxy/disguise.h \
 	lb/proxy/sequence.c lb/proxy/sequence.h \
 	lb/proxy/settings.c lb/proxy/settings.h \
+	lb/proxy/set_cookie.c lb/proxy/set_cookie.h \
 	lb/proxy/shard.c lb/proxy/shard.h \
+	lb/proxy/shared_address.c lb/proxy/shared_address.h \
 	lb/proxy/shield.c lb/proxy/shield.h \
 	lb/proxy/snapshot.c lb/proxy/snapshot.h \
 	lb/proxy/sticky.c lb/proxy/sticky.h \

@@ -77,6 +77,7 @@ registry_free(struct registry *registry)
 		release_free(&service->release);
 		free_watchers(service);
 		free(service->meters);
+		free(service->clients);
 		free(service);
 	}
 	table_free(&registry->by_name);
@@ -107,6 +108,15 @@ registry_service(struct registry *registry, const char *name)
 	registry->services = service;
 	table_set(&registry->by_name, key, service);
 	return service;
+}
+
+void
+registry_count_clients(
+	struct registry *registry, struct registry_service *service)
+{
+	if (service->clients == NULL)
+		service->clients = memory_zalloc_lines(
+			registry->n_workers * sizeof(*service->clients));
 }
 
 struct registry_unit *

@@ -19,6 +19,8 @@
 #include "base/address.h"
 #include "base/table.h"
 #include "proxy/bad_answer.h"
+#include "proxy/shared_address.h"
+#include "proxy/sticky.h"
 #include "release/meter.h"
 #include "release/release.h"
 
@@ -92,12 +94,21 @@ struct registry_version {
 	struct registry_load loads[];  /* one for each worker */
 };
 
+/* How one worker's requests of a service with several versions knew their
+ * clients. */
+struct registry_clients {
+	alignas(MEMORY_LINE) _Atomic uint64_t known[STICKY_N_KNOWN];
+	struct shared_address addresses;
+};
+
 struct registry_service {
 	alignas(MEMORY_LINE) const char *name; /* the release's */
 	/* Releases that watch it; NULL: none does. */
 	_Atomic(const struct registry_watchers *) watchers;
 	struct release release;
 	struct meter *meters; /* one for each worker: found no version */
+	/* One for each worker; NULL: it has never had several versions. */
+	struct registry_clients *clients;
 	bool is_moving; /* control only: see proxy/releases */
 	/* Control only: see proxy/eviction. */
 	const struct release_version *candidate_seen;
@@ -183,9 +194,12 @@ struct registry_service *registry_service(
 	struct registry *registry, const char *name);
 struct registry_version *registry_version(struct registry *registry,
 	struct registry_service *service, const char *name);
-struct registry_endpoint *registry_endpoint(struct registry *registry,
-	struct registry_version *version, const char *name, const char *host,
-	uint16_t port);
+/* The service has several versions: before a worker learns of them. */
+void registry_count_clients(
+	struct registry *registry, struct registry_service *service);
+struct registry_endpoint *
+registry_endpoint(struct registry *registry, struct registry_version *version,
+	const char *name, const char *host, uint16_t port);
 
 /* For workers to see with their next request: watch is added, or, where it has
  * no member, the unit's is taken away. */

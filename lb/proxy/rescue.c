@@ -110,16 +110,6 @@ need_of(const struct message *request)
 
 /* --- what is answered ------------------------------------------------------- */
 
-static bool
-is_page(const struct message *response)
-{
-	struct slice type = message_find(response, FIELD_CONTENT_TYPE);
-	struct slice html = SLICE("text/html");
-
-	type.len = type.len < html.len ? type.len : html.len;
-	return slice_equal_nocase(type, html);
-}
-
 bool
 rescue_is_missing(
 	const struct exchange *exchange, const struct message *response)
@@ -130,7 +120,7 @@ rescue_is_missing(
 		return !cors_allows(request, response);
 	if (response->status == 404 || response->status == 410)
 		return true;
-	return response->status < 300 && is_page(response) &&
+	return response->status < 300 && forward_is_html(response) &&
 	       asks_for_asset(request);
 }
 

@@ -119,6 +119,7 @@ settings_share(struct settings_set *set, const struct config_service *config)
 	share_text(set, &settings->sticky.header);
 	share_text(set, &settings->sticky.cookie);
 	share_text(set, &settings->sticky.domain);
+	share_text(set, &settings->sticky.override_keys);
 	share_keys(set, &settings->sticky.key, settings->sticky.n_key);
 	share_keys(set, &settings->balance.key, settings->balance.n_key);
 	first = first_of(&set->known, bytes, settings);

@@ -170,6 +170,23 @@ add_routes(struct snapshot *snapshot, struct snapshot_service *service,
 	free(buf);
 }
 
+/* Where no other key is present, the client is what maglev goes by. */
+static bool
+is_balanced_by_client(const struct config_service *config)
+{
+	const struct config_balance *balance = &config->balance;
+
+	if (balance->policy != CONFIG_MAGLEV)
+		return false;
+	for (size_t i = 0; i < balance->n_key; i++)
+		if (balance->key[i].source == CONFIG_KEY_ADDRESS ||
+			balance->key[i].source == CONFIG_KEY_PATH)
+			return false;
+		else if (balance->key[i].source == CONFIG_KEY_CLIENT)
+			return true;
+	return true;
+}
+
 static void
 build_service(struct snapshot *snapshot, struct snapshot_service *service,
 	const struct config_service *config, struct registry *registry)
@@ -185,47 +202,140 @@ build_service(struct snapshot *snapshot, struct snapshot_service *service,
 	service->name = slice_from_string(service->registry->name);
 	service->plain_host = find_plain_host(config);
 	build_versions(service, config, registry);
+	if (service->n_versions > 1)
+		registry_count_clients(registry, service->registry);
+	service->wants_cookie = service->n_versions > 1 ||
+				config->balance.affinity == CONFIG_TRUE ||
+				is_balanced_by_client(config);
 	for (i = 0; i < config->match.n_hosts; i++)
 		for (j = 0; j < config->match.n_paths; j++)
 			add_routes(snapshot, service, config->match.hosts[i],
 				config->match.paths[j]);
 }
 
-/* How many services have each host: one alone keeps the plain cookie name. */
-static void
-count_hosts(const struct config *config, struct table *counts,
-	uintptr_t *n_any)
-{
-	const struct config_service *service;
-	struct slice host;
-	uintptr_t n;
-	size_t i;
-	size_t j;
+/* --- the names of cookies ----------------------------------------------------- */
 
-	for (i = 0; i < config->n_services; i++) {
-		service = &config->services[i];
-		for (j = 0; j < service->match.n_hosts; j++) {
-			host = slice_from_string(service->match.hosts[j]);
-			n = (uintptr_t)table_find(counts, host) + 1;
-			table_set(counts, host, (void *)n);
-			if (host.ptr[0] == '*')
-				(*n_any)++;
-		}
-	}
+/* Who has a host, or a Domain: one service, or several. */
+struct claims {
+	struct table by_name; /* to the first of them, or SEVERAL */
+};
+
+static char several;
+#define SEVERAL ((void *)&several)
+
+static void
+claim(struct claims *claims, struct slice name,
+	struct snapshot_service *service)
+{
+	void *first = table_find(&claims->by_name, name);
+
+	if (first == NULL)
+		table_set(&claims->by_name, name, service);
+	else if (first != service)
+		table_set(&claims->by_name, name, SEVERAL);
 }
 
 static bool
-shares_host(const struct config_service *service, const struct table *counts,
-	uintptr_t n_any)
+is_claimed_by_another(const struct claims *claims, struct slice name,
+	const struct snapshot_service *service)
 {
-	size_t i;
+	const void *first = table_find(&claims->by_name, name);
 
-	for (i = 0; i < service->match.n_hosts; i++)
-		if ((uintptr_t)table_find(counts,
-			    slice_from_string(service->match.hosts[i])) > 1)
+	return first != NULL && first != service;
+}
+
+/* "b.c" of "a.b.c"; false if nothing is left. */
+static bool
+take_label(struct slice *name)
+{
+	const char *dot = memchr(name->ptr, '.', name->len);
+
+	if (dot == NULL)
+		return false;
+	name->len -= (size_t)(dot + 1 - name->ptr);
+	name->ptr = dot + 1;
+	return name->len > 0;
+}
+
+/* The name itself, or one that it is under. */
+static bool
+is_under_anothers(const struct claims *claims, struct slice name,
+	const struct snapshot_service *service)
+{
+	do {
+		if (is_claimed_by_another(claims, name, service))
 			return true;
-	/* A wildcard may cover any other service's host. */
-	return n_any > 1;
+	} while (take_label(&name));
+	return false;
+}
+
+struct names {
+	struct claims hosts; /* as they stand in match.hosts */
+	struct claims domains;
+	struct claims above; /* each host and what it is under */
+	unsigned n_services;
+	unsigned n_any; /* services with a wildcard, "*" among them */
+};
+
+static bool
+is_wildcard(struct slice host)
+{
+	return host.ptr[0] == '*';
+}
+
+static struct slice
+base_of(struct slice wildcard)
+{
+	wildcard.ptr += wildcard.len > 1 ? 2 : 1;
+	wildcard.len -= wildcard.len > 1 ? 2 : 1;
+	return wildcard;
+}
+
+static void
+claim_names(struct names *names, struct snapshot_service *service)
+{
+	const struct config_service *config = service->config;
+	bool has_any = false;
+
+	for (size_t i = 0; i < config->match.n_hosts; i++) {
+		struct slice host = slice_from_string(config->match.hosts[i]);
+
+		claim(&names->hosts, host, service);
+		has_any = has_any || is_wildcard(host);
+		if (is_wildcard(host))
+			host = base_of(host);
+		if (host.len == 0)
+			continue;
+		do
+			claim(&names->above, host, service);
+		while (take_label(&host));
+	}
+	names->n_any += has_any;
+	if (config->sticky.domain != NULL)
+		claim(&names->domains, slice_from_string(config->sticky.domain),
+			service);
+}
+
+/* Does a browser send its cookie to another service as well, or another's to
+ * it? A wildcard may cover any other service's host. */
+static bool
+shares_cookies(
+	const struct names *names, const struct snapshot_service *service)
+{
+	const struct config_service *config = service->config;
+	struct slice host;
+
+	if (names->n_any > 0 && names->n_services > 1)
+		return true;
+	for (size_t i = 0; i < config->match.n_hosts; i++) {
+		host = slice_from_string(config->match.hosts[i]);
+		if (is_claimed_by_another(&names->hosts, host, service) ||
+			is_under_anothers(&names->domains, host, service))
+			return true;
+	}
+	return config->sticky.domain != NULL &&
+	       is_claimed_by_another(&names->above,
+		       slice_from_string(config->sticky.domain), service);
 }
 
 static struct slice
@@ -239,36 +349,46 @@ suffix_name(struct slice name, struct slice suffix)
 	return (struct slice){out, name.len + 1 + suffix.len};
 }
 
-/* One cookie a service: where services share a host, its name tells whose. */
+/* One cookie a service: where a browser may send it to several, its name tells
+ * whose it is. */
+static void
+name_cookie(struct snapshot_service *service, const struct names *names)
+{
+	struct slice plain =
+		slice_from_string(service->settings->sticky.cookie);
+	struct slice suffixed = suffix_name(plain, service->name);
+	bool is_shared = shares_cookies(names, service);
+
+	service->cookie_name = is_shared ? suffixed : plain;
+	service->former_cookie_name = is_shared ? plain : suffixed;
+	service->suffixed_name = suffixed.ptr;
+}
+
 static void
 name_cookies(struct snapshot *snapshot)
 {
-	const struct config *config = snapshot->config;
-	struct snapshot_service *service;
-	struct slice plain;
-	struct slice suffixed;
-	struct table counts;
-	uintptr_t n_any = 0;
-	size_t i;
+	struct names names = {.n_services = (unsigned)snapshot->n_services};
 
-	table_init(&counts);
-	count_hosts(config, &counts, &n_any);
-	if (n_any > 0 && config->n_services > 1)
-		n_any = 2;
-	for (i = 0; i < snapshot->n_services; i++) {
-		service = &snapshot->services[i];
-		plain = slice_from_string(service->settings->sticky.cookie);
-		suffixed = suffix_name(plain, service->name);
-		if (shares_host(service->config, &counts, n_any)) {
-			service->cookie_name = suffixed;
-			service->former_cookie_name = plain;
-		} else {
-			service->cookie_name = plain;
-			service->former_cookie_name = suffixed;
-		}
-		service->suffixed_name = suffixed.ptr;
-	}
-	table_free(&counts);
+	table_init(&names.hosts.by_name);
+	table_init(&names.domains.by_name);
+	table_init(&names.above.by_name);
+	for (size_t i = 0; i < snapshot->n_services; i++)
+		claim_names(&names, &snapshot->services[i]);
+	for (size_t i = 0; i < snapshot->n_services; i++)
+		name_cookie(&snapshot->services[i], &names);
+	table_free(&names.hosts.by_name);
+	table_free(&names.domains.by_name);
+	table_free(&names.above.by_name);
+}
+
+static void
+index_cookies(struct snapshot_service *first)
+{
+	first->mates_by_cookie = memory_zalloc(sizeof(struct table));
+	table_init(first->mates_by_cookie);
+	for (uintptr_t i = 0; i < first->n_mates; i++)
+		table_set(first->mates_by_cookie, first->mates[i]->cookie_name,
+			(void *)(i + 1));
 }
 
 /* The first service of each group has the list of its mates, the others the
@@ -299,20 +419,39 @@ join_groups(struct snapshot *snapshot)
 			continue;
 		first = table_find(
 			&firsts, slice_from_string(service->config->group));
+		if (first->mates_by_cookie == NULL)
+			index_cookies(first);
 		service->mates = first->mates;
 		service->n_mates = first->n_mates;
+		service->mates_by_cookie = first->mates_by_cookie;
 	}
 	table_free(&firsts);
 }
 
+/* The config's first, for perches that share it; its own last: what it signed
+ * before it was given one stays good. */
+_Static_assert(COOKIE_KEYS_MAX == SECRETS_MAX + 1, "and perch's own");
+
+static void
+take_keys(struct cookie_keys *keys, const struct config *config,
+	const struct secret *own)
+{
+	const struct secrets *given = &config->sticky.secrets;
+
+	for (size_t i = 0; i < given->n; i++)
+		keys->keys[keys->n++] = siphash_key_of(given->items[i].bytes);
+	keys->keys[keys->n++] = siphash_key_of(own->bytes);
+}
+
 struct snapshot *
 snapshot_build(struct config *config, struct registry *registry,
-	struct access_log *access_log)
+	const struct secret *secret, struct access_log *access_log)
 {
 	struct snapshot *snapshot = memory_zalloc(sizeof(*snapshot));
 	size_t i;
 
 	snapshot->config = config;
+	take_keys(&snapshot->cookie_keys, config, secret);
 	snapshot->access_log = access_log;
 	snapshot->n_services = config->n_services;
 	snapshot->services = memory_zalloc_lines(
@@ -339,8 +478,11 @@ free_groups(struct snapshot *snapshot)
 	for (size_t i = snapshot->n_services; i-- > 0;) {
 		struct snapshot_service *service = &snapshot->services[i];
 
-		if (service->n_mates > 0 && service->mates[0] == service)
-			free(service->mates);
+		if (service->n_mates == 0 || service->mates[0] != service)
+			continue;
+		table_free(service->mates_by_cookie);
+		free(service->mates_by_cookie);
+		free(service->mates);
 	}
 }
 

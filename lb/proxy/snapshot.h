@@ -14,7 +14,9 @@
 #include <stdint.h>
 
 #include "base/memory.h"
+#include "base/secret.h"
 #include "config/config.h"
+#include "http/cookie.h"
 #include "proxy/registry.h"
 #include "proxy/route.h"
 #include "proxy/settings.h"
@@ -55,6 +57,9 @@ struct snapshot_service {
 	struct slice name;
 	unsigned index; /* in snapshot.services */
 
+	/* Clients are to be known again: there are several versions, or they are
+	 * balanced by who they are. */
+	bool wants_cookie;
 	struct slice cookie_name;
 	struct slice former_cookie_name; /* if it shared its host, or didn't */
 	const char *suffixed_name;       /* owned: one of the two */
@@ -64,6 +69,8 @@ struct snapshot_service {
 	/* All of its group, itself among them, in the config's order; or none. */
 	const struct snapshot_service **mates;
 	size_t n_mates;
+	/* The first one's: cookie names to indices of mates, from 1. */
+	struct table *mates_by_cookie;
 };
 
 /* An open access log; several snapshots may use one. */
@@ -71,6 +78,7 @@ struct access_log;
 
 struct snapshot {
 	struct config *config; /* owned */
+	struct cookie_keys cookie_keys;
 	struct settings_set settings; /* the services' */
 	struct snapshot_service *services;
 	size_t n_services;
@@ -81,9 +89,11 @@ struct snapshot {
 	struct snapshot *next;      /* control only: of the retired ones */
 };
 
-/* Takes the config over. Nothing here can fail: the config was checked. */
-struct snapshot *snapshot_build(struct config *config,
-	struct registry *registry, struct access_log *access_log);
+/* Takes the config over. secret is perch's own, for its cookies. Nothing here can
+ * fail: the config was checked. */
+struct snapshot *
+snapshot_build(struct config *config, struct registry *registry,
+	const struct secret *secret, struct access_log *access_log);
 void snapshot_free(struct snapshot *snapshot);
 
 /* By name; NULL if there is none. */

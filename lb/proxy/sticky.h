@@ -20,16 +20,54 @@
 #define STICKY_SHARE_FULL 10000
 
 /* Why a request went where it went; names in logs: override, pin, bucket,
- * stable. */
+ * unknown, stable. */
 enum sticky_reason {
 	STICKY_OVERRIDE,
 	STICKY_PIN,
 	STICKY_BUCKET, /* a release runs: by the client's bucket */
+	STICKY_UNKNOWN, /* a release runs: nobody knows who asks, so stable */
 	STICKY_STABLE, /* no release runs */
 };
 const char *sticky_reason_name(enum sticky_reason reason);
 
 enum sticky_pin { STICKY_PIN_DOCUMENT, STICKY_PIN_SESSION, STICKY_PIN_NONE };
+
+/* What somebody is known by who has neither cookie nor key. */
+enum sticky_anonymous {
+	STICKY_ANONYMOUS_ADDRESS,
+	STICKY_ANONYMOUS_RANDOM,
+	STICKY_ANONYMOUS_STABLE,
+};
+
+/* What the client was known by; names in metrics: cookie, key, address,
+ * none. */
+enum sticky_known {
+	STICKY_BY_COOKIE,
+	STICKY_BY_KEY,
+	STICKY_BY_ADDRESS,
+	STICKY_BY_NOTHING,
+	STICKY_N_KNOWN,
+};
+const char *sticky_known_name(enum sticky_known known);
+
+enum sticky_kind {
+	/* The next page of a tab: whatever was loaded before is left. */
+	STICKY_NAVIGATION,
+	/* A page within a page, or a form that was posted: it goes with the page
+	 * around it where that is known, and is a page of its own if not. */
+	STICKY_SUBPAGE,
+	STICKY_OTHER,
+};
+
+/* What a request says of itself. */
+struct sticky_request {
+	enum sticky_kind kind;
+	bool is_same_origin; /* a page of this very host asks */
+	/* A page in another site's: its cookies come back only with SameSite:
+	 * None. */
+	bool is_embedded_elsewhere;
+	bool is_asset; /* script, style, image, ...: by Sec-Fetch-Dest */
+};
 
 /* Which cookie the answer may carry; what the answer is decides in the end. */
 enum sticky_set {
@@ -48,34 +86,52 @@ struct sticky_input {
 	int candidate;          /* STICKY_NONE unless a release runs */
 	/* Config. */
 	enum sticky_pin pin;
+	enum sticky_anonymous anonymous;
 	bool is_identity_by_key; /* sticky.identity: key */
+	bool wants_cookie; /* several versions, or balanced by client */
+	bool has_affinity; /* balance.affinity */
+	bool keeps_cacheable; /* sticky.cacheable: keep: few get a cookie */
+	bool is_kept_elsewhere; /* sticky.same_site: none */
+	uint64_t lifetime_s; /* sticky.lifetime; 0: the browser's session */
 	/* The request. */
-	bool is_navigation;
-	bool has_fetch_metadata; /* any Sec-Fetch-* came */
-	int override;            /* a version that may answer, or STICKY_NONE */
-	bool has_cookie;         /* well-formed */
+	uint32_t now_min; /* minutes since 1970; only with a lifetime */
+	struct sticky_request request;
+	int override; /* a version that may answer, or STICKY_NONE */
+	bool has_cookie; /* perch's own, or one of the former form */
 	struct cookie cookie;
-	/* In a group: from the cookie of its first service that came along. */
+	/* In a group: from the cookie of its first service that came along; one of
+	 * the former form with anything but a navigation. */
 	bool has_group_seed;
+	bool is_group_seed_signed;
 	uint32_t group_seed;
 	int pinned;              /* the cookie's version by index, or STICKY_NONE */
 	enum release_standing pinned_standing; /* by release_standing_of() */
 	bool is_pinned_usable;   /* has a usable endpoint */
 	bool has_key;
-	uint64_t key_hash;       /* XXH3_64 of the client key */
-	uint32_t random;         /* the seed of a client with neither */
+	uint64_t key_hash; /* XXH3_64 of the client key */
+	/* Where sticky_needs_address(): no address if too many share it. */
+	bool has_address;
+	uint64_t address_hash; /* keyed: of address and User-Agent */
+	uint32_t random; /* the seed of a client with none of these */
 };
 
 struct sticky_decision {
 	int version;
 	enum sticky_reason reason;
 	enum sticky_set set;
+	enum sticky_known known;
 	uint32_t cell;
-	bool has_identity; /* cookie or key: the cell will be the same again */
-	/* A release runs, bucket and version agree, and nobody overrode: the
-	 * judge may count it. */
+	/* A release runs, bucket and version agree, nobody overrode, and the cell
+	 * is one that perch gave out: the judge may count it. */
 	bool is_counted_by_bucket;
 };
+
+/* Will the cell be the same again? */
+static inline bool
+sticky_has_identity(const struct sticky_decision *decision)
+{
+	return decision->known != STICKY_BY_NOTHING;
+}
 
 void sticky_decide(
 	const struct sticky_input *input, struct sticky_decision *decision);
@@ -86,9 +142,21 @@ uint32_t sticky_bucket(uint32_t cell, uint64_t release_seed);
 /* What stands for a client of that key. */
 uint32_t sticky_cell(uint64_t key_hash);
 
-/* See versions: Sec-Fetch-*, or Accept where none came. */
-bool sticky_is_navigation(const struct message *request);
+/*
+ * Reads Sec-Fetch-* (Fetch Metadata Request Headers, 2021), or where none came,
+ * as from old browsers and over plain HTTP, what stands in for them: a page is
+ * what Accept lists text/html for, and who names a page of this host in Referer
+ * is of the same origin.
+ */
+void
+sticky_read_request(const struct message *request, struct sticky_request *out);
+
+/* Did any Sec-Fetch-* come? */
 bool sticky_has_fetch_metadata(const struct message *request);
+
+/* Is the client's address what it is known by? Asked when cookie and key are
+ * filled in; false wherever its cell has no effect. */
+bool sticky_needs_address(const struct sticky_input *input);
 
 /*
  * The version that an override header's value names for a service: of a list

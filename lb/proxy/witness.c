@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "http/cors.h"
+#include "proxy/identity.h"
 #include "proxy/key.h"
 
 /* Statuses of gRPC that are a failure of the service: UNKNOWN (2),
@@ -34,8 +35,10 @@ witness_begin(struct exchange *exchange, const struct release_cell *cell,
 		.generation = cell->generation,
 		.epoch = cell->epoch,
 		.cell = decision->cell,
-		.has_identity = decision->has_identity,
-		.is_navigation = exchange->is_navigation,
+		.has_identity = sticky_has_identity(decision),
+		/* Its cookie will say this cell. */
+		.is_navigation = exchange->is_navigation ||
+				 decision->set != STICKY_SET_NOTHING,
 		.is_candidate = decision->version == candidate,
 		.is_by_bucket = decision->reason == STICKY_BUCKET,
 	};
@@ -76,15 +79,14 @@ find_by_cookie(const struct exchange *exchange,
 	const struct snapshot_service *member, uint32_t *cell,
 	struct slice *version)
 {
-	struct cookie cookie;
-	struct slice value =
-		message_find_cookie(&exchange->request, member->cookie_name);
+	struct identity identity;
 
-	if (value.ptr == NULL || !cookie_parse(value, &cookie))
+	identity_read_cookies(exchange, member, &identity);
+	if (!identity.has_cookie || !identity.cookie.is_signed)
 		return false;
-	*cell = cookie.seed;
-	if (cookie.is_pin)
-		*version = cookie.version;
+	*cell = identity.cookie.seed;
+	if (identity.cookie.is_pin)
+		*version = identity.cookie.version;
 	return true;
 }
 

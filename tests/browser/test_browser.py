@@ -9,15 +9,11 @@ import itertools
 
 import pytest
 
-from perchtest import LEAST_SHARE, Browser, RawClient, wait_for
+from perchtest import LEAST_SHARE, Browser, RawClient, seed_cookie, wait_for
 
 RISING = [1, 5, 10, 20, 50, 80, 100]
 FALLING = [50, LEAST_SHARE]
 TABS = ["first", "second", "third"]
-
-
-def seed_cookie(seed):
-    return "%05x.-.-.-" % seed
 
 
 def find_movers(perch, shares):

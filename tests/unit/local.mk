@@ -355,3 +355,13 @@ tests_unit_test_choose_SOURCES = tests/unit/test_choose.c \
 	tests/unit/admin_world.h tests/unit/exact.h tests/unit/head.h
 tests_unit_test_choose_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_choose_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_secret
+tests_unit_test_secret_SOURCES = tests/unit/test_secret.c
+tests_unit_test_secret_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_secret_LDADD = $(unit_libs)
+
+unit_tests += tests/unit/test_shared_address
+tests_unit_test_shared_address_SOURCES = tests/unit/test_shared_address.c
+tests_unit_test_shared_address_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_shared_address_LDADD = $(unit_libs)

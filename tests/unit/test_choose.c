@@ -8,6 +8,7 @@
 
 #include "admin_world.h"
 #include "proxy/choose.h"
+#include "proxy/set_cookie.h"
 #include "proxy/upstream_pool.h"
 
 #include "head.h"
@@ -15,6 +16,8 @@
 static struct world world;
 static struct shard shard;
 static struct exchange exchange;
+static struct view view;
+static struct config whole;
 static char header[] = "X-Perch-Version";
 
 static int
@@ -27,6 +30,11 @@ set_up(void **state)
 	world.settings.sticky.header = header;
 	world.service.cookie_name = SLICE("perch");
 	world.service.former_cookie_name = SLICE("perch-shop");
+	world.service.wants_cookie = true;
+	world.snapshot.cookie_keys.n = 1;
+	world.snapshot.config = &whole;
+	view.snapshot = &world.snapshot;
+	exchange.view = &view;
 	exchange.shard = &shard;
 	exchange.service = &world.service;
 	exchange.scheme = SLICE("http");
@@ -83,10 +91,12 @@ static struct slice
 set_cookie(char *space, size_t size)
 {
 	struct forward_text text = {space, 0, size};
+	struct forward_response_options options = {.makes_private = false};
 
 	ask("GET / HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n");
 	assert_int_equal(response("HTTP/1.1 200 OK\r\n\r\n"), H1_OK);
-	return choose_set_cookie(&exchange, &message, false, &text);
+	set_cookie_prepare(&exchange, &message, &text, &options);
+	return options.set_cookie;
 }
 
 static void

@@ -73,7 +73,7 @@ test_service_gets_defaults(void **state)
 	assert_string_equal(web->sticky.cookie, "perch");
 	assert_int_equal(web->sticky.n_key, 0);
 	assert_int_equal(web->sticky.pin, CONFIG_PIN_DOCUMENT);
-	assert_int_equal(web->sticky.override, CONFIG_OVERRIDE_TRUSTED);
+	assert_int_equal(web->sticky.override, CONFIG_OVERRIDE_OFF);
 	assert_int_equal(web->sticky.identity, CONFIG_IDENTITY_COOKIE);
 	assert_int_equal(web->sticky.cacheable, CONFIG_CACHEABLE_PRIVATE);
 	assert_null(web->sticky.domain);

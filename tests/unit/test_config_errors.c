@@ -406,7 +406,7 @@ test_syntax_errors_have_a_place(void **state)
 			"t.yaml:1:1: unknown key \"a\"; known here: workers, "
 			"user, trusted_proxies, paths, forwarded_fields, "
 			"underscores, upgrades, timeouts, limits, log, listeners, "
-			"services, plans, notify, admin, state_dir"},
+			"services, plans, notify, admin, sticky, state_dir"},
 		{"a: 1\n---\nb: 1\n",
 			"t.yaml:2:1: a second document (\"---\") in one file"},
 		{"- a\n", "t.yaml:1:1: the file: expected a map, not a list"},
@@ -516,7 +516,8 @@ test_doubtful_choices_are_warned_of(void **state)
 	assert_int_equal(report.n_warnings, 1);
 	assert_string_equal(report.warnings[0],
 		"t.yaml:3:72: services.web.sticky.cacheable: with keep, a "
-		"shared cache may give the candidate's pages to everybody");
+		"shared cache may give the candidate's pages to everybody, and "
+		"clients get no cookie from pages that it may keep");
 
 	config_free(
 		parse_good("state_dir: /x\nadmin: {bind: 0.0.0.0:1}\n" REST));
@@ -531,6 +532,47 @@ test_doubtful_choices_are_warned_of(void **state)
 	assert_string_equal(report.warnings[0],
 		"t.yaml:2:32: notify[0].ca: has an effect on an https URL "
 		"only");
+}
+
+static void
+test_cookies_that_browsers_refuse_are_refused(void **state)
+{
+	static const char *const rows[][2] = {
+		{SERVICE("sticky: {same_site: none, secure: never}"),
+			"t.yaml:2:86: services.web.sticky.secure: browsers "
+			"take a cookie with same_site: none only if it is "
+			"Secure"},
+		{SERVICE("sticky: {partitioned: true}"),
+			"t.yaml:2:74: services.web.sticky.partitioned: is for "
+			"same_site: none"},
+		{SERVICE("sticky: {override: key}"),
+			"t.yaml:2:71: services.web.sticky.override: key needs "
+			"override_keys"},
+		{SERVICE("sticky: {override_keys: /nowhere/at/all}"),
+			"t.yaml:2:76: services.web.sticky.override_keys: "
+			"/nowhere/at/all: can't be read: No such file or "
+			"directory"},
+	};
+
+	for (size_t i = 0; i < N_OF(rows); i++)
+		assert_error(rows[i][0], rows[i][1]);
+}
+
+static void
+test_domain_without_the_host_is_warned_of(void **state)
+{
+	config_free(parse_good("state_dir: /x\n" SERVICE(
+		"match: {hosts: [example.com, a.example.com, "
+		"\"*.b.example.com\", \"*\"]}, "
+		"sticky: {domain: example.com}")));
+	assert_int_equal(report.n_warnings, 0);
+	config_free(parse_good("state_dir: /x\n" SERVICE(
+		"match: {hosts: [example.com, xexample.com]}, "
+		"sticky: {domain: example.com}")));
+	assert_int_equal(report.n_warnings, 1);
+	assert_non_null(strstr(report.warnings[0],
+		"sticky.domain: browsers refuse the cookie at xexample.com, "
+		"which isn't in example.com"));
 }
 
 static void
@@ -571,6 +613,8 @@ main(void)
 		TEST(test_deep_nesting_ends_with_an_error),
 		TEST(test_huge_input_is_refused),
 		TEST(test_very_many_errors_are_counted),
+		TEST(test_cookies_that_browsers_refuse_are_refused),
+		TEST(test_domain_without_the_host_is_warned_of),
 		TEST(test_doubtful_choices_are_warned_of),
 		TEST(test_missing_file_is_an_error),
 	};

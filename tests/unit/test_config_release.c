@@ -183,10 +183,11 @@ test_services_name_their_plan(void **state)
 		"  c: {" VERSIONS "}\n");
 	struct registry registry;
 	struct snapshot *snapshot;
+	const struct secret secret = {{1}};
 	const struct config_plan *slow = &config->plans[0];
 
 	registry_init(&registry, 1);
-	snapshot = snapshot_build(config, &registry, NULL);
+	snapshot = snapshot_build(config, &registry, &secret, NULL);
 	assert_ptr_equal(snapshot->services[0].plan, slow);
 	assert_ptr_equal(snapshot->services[1].plan, config_default_plan());
 	assert_ptr_equal(snapshot->services[2].plan, config_default_plan());

@@ -39,6 +39,7 @@ static const struct {
 	{"Sec-Fetch-Site", FIELD_SEC_FETCH_SITE},
 	{"Sec-Purpose", FIELD_SEC_PURPOSE},
 	{"Set-Cookie", FIELD_SET_COOKIE},
+	{"CDN-Cache-Control", FIELD_TARGETED_CACHE_CONTROL},
 	{"TE", FIELD_TE},
 	{"Trailer", FIELD_TRAILER},
 	{"Transfer-Encoding", FIELD_TRANSFER_ENCODING},
@@ -48,6 +49,7 @@ static const struct {
 	{"X-Forwarded-For", FIELD_X_FORWARDED_FOR},
 	{"X-Forwarded-Host", FIELD_X_FORWARDED_HOST},
 	{"X-Forwarded-Proto", FIELD_X_FORWARDED_PROTO},
+	{"X-Perch-Key", FIELD_X_PERCH_KEY},
 	{"X-Request-Id", FIELD_X_REQUEST_ID},
 };
 
@@ -401,12 +403,32 @@ test_reasons_are_those_of_the_registry(void **state)
 	assert_reason(600, "");
 }
 
+static void
+test_fields_for_caches_of_one_kind(void **state)
+{
+	static const char *const names[] = {"Surrogate-Control",
+		"X-Accel-Expires", "Edge-Control",
+		"Cloudflare-CDN-Cache-Control", "x-CDN-cache-control"};
+	static const char *const others[] = {"-CDN-Cache-Control",
+		"CDN-Cache-Controls", "XCDN-Cache-Control-X",
+		"Surrogate-Controls", "Cloudflare-CDN-Cache-Contro1"};
+
+	(void)state;
+	for (size_t i = 0; i < 5; i++) {
+		assert_int_equal(identify(names[i], strlen(names[i])),
+			FIELD_TARGETED_CACHE_CONTROL);
+		assert_int_equal(
+			identify(others[i], strlen(others[i])), FIELD_OTHER);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_known_name_is_identified),
 		cmocka_unit_test(test_claims_have_many_names),
+		cmocka_unit_test(test_fields_for_caches_of_one_kind),
 		cmocka_unit_test(test_nearly_known_names_are_other),
 		cmocka_unit_test(test_tokens_are_of_token_characters),
 		cmocka_unit_test(test_lists_are_parted_at_commas),

@@ -30,7 +30,8 @@ running(void)
 		.stable = V1,
 		.candidate = V2,
 		.pin = STICKY_PIN_DOCUMENT,
-		.has_fetch_metadata = true,
+		.wants_cookie = true,
+		.request = {.kind = STICKY_OTHER},
 		.override = STICKY_NONE,
 		.pinned = STICKY_NONE,
 		.random = 0x77777,
@@ -54,6 +55,7 @@ pin_to(struct sticky_input *input, int version, uint32_t generation,
 	input->has_cookie = true;
 	input->cookie = (struct cookie){.seed = 0x12345,
 		.is_pin = true,
+		.is_signed = true,
 		.generation = generation,
 		.version = SLICE("any")};
 	input->pinned = version;
@@ -65,7 +67,7 @@ static void
 seed_alone(struct sticky_input *input, uint32_t seed)
 {
 	input->has_cookie = true;
-	input->cookie = (struct cookie){.seed = seed};
+	input->cookie = (struct cookie){.seed = seed, .is_signed = true};
 }
 
 static struct sticky_decision
@@ -100,7 +102,7 @@ test_override_goes_before_pin_and_bucket(void **state)
 	pin_to(&input, V1, GENERATION, STANDING_ACTIVE);
 	input.override = V3;
 	assert_decided(&input, V3, STICKY_OVERRIDE);
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	assert_decided(&input, V3, STICKY_OVERRIDE);
 }
 
@@ -111,11 +113,10 @@ test_override_sets_no_cookie_and_is_not_counted(void **state)
 
 	(void)state;
 	input.override = V1; /* as the bucket says */
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
 	assert_false(decide(&input).is_counted_by_bucket);
-	input.is_navigation = false;
-	input.has_fetch_metadata = false;
+	input.request.kind = STICKY_SUBPAGE;
 	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
 }
 
@@ -153,11 +154,11 @@ test_navigation_does_not_follow_the_pin(void **state)
 	struct sticky_input input = running();
 
 	(void)state;
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	pin_to(&input, V2, GENERATION, STANDING_ACTIVE);
 	assert_decided(&input, V1, STICKY_BUCKET);
 	input = at_rest();
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	pin_to(&input, V2, GENERATION, STANDING_DRAINING);
 	assert_decided(&input, V1, STICKY_STABLE);
 }
@@ -277,7 +278,7 @@ test_session_pin_holds_navigations_while_the_release_runs(void **state)
 
 	(void)state;
 	input.pin = STICKY_PIN_SESSION;
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	pin_to(&input, V2, GENERATION, STANDING_ACTIVE);
 	assert_decided(&input, V2, STICKY_PIN);
 	input.share_bp = STICKY_SHARE_FULL;
@@ -286,10 +287,10 @@ test_session_pin_holds_navigations_while_the_release_runs(void **state)
 
 	input = at_rest();
 	input.pin = STICKY_PIN_SESSION;
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	pin_to(&input, V3, GENERATION, STANDING_DRAINING);
 	assert_decided(&input, V1, STICKY_STABLE);
-	input.is_navigation = false;
+	input.request.kind = STICKY_OTHER;
 	assert_decided(&input, V3, STICKY_PIN);
 }
 
@@ -321,7 +322,7 @@ test_pin_none_goes_by_the_bucket_alone(void **state)
 	input.share_bp = STICKY_SHARE_FULL;
 	pin_to(&input, V1, GENERATION, STANDING_ACTIVE);
 	assert_decided(&input, V2, STICKY_BUCKET);
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	assert_decided(&input, V2, STICKY_BUCKET);
 }
 
@@ -373,22 +374,171 @@ test_pin_against_the_bucket_is_not_counted(void **state)
 /* --- cell ---------------------------------------------------------------------- */
 
 static void
-test_cell_is_cookie_then_key_then_random(void **state)
+assert_known(const struct sticky_input *input, enum sticky_known known,
+	uint32_t cell)
+{
+	struct sticky_decision decision = decide(input);
+
+	assert_int_equal(decision.known, known);
+	assert_int_equal(decision.cell, cell);
+	assert_int_equal(
+		sticky_has_identity(&decision), known != STICKY_BY_NOTHING);
+}
+
+static void
+test_cell_is_cookie_then_key_then_address_then_random(void **state)
 {
 	struct sticky_input input = running();
 
 	(void)state;
-	assert_int_equal(decide(&input).cell, 0x77777);
-	assert_false(decide(&input).has_identity);
+	assert_known(&input, STICKY_BY_NOTHING, 0x77777);
+	assert_true(sticky_needs_address(&input));
+	input.has_address = true;
+	input.address_hash = UINT64_C(0x123456789);
+	assert_known(&input, STICKY_BY_ADDRESS, 0x56789);
 	input.has_key = true;
 	input.key_hash = UINT64_C(0xfedcba9876abcde1);
-	assert_int_equal(decide(&input).cell, 0xbcde1);
-	assert_true(decide(&input).has_identity);
+	assert_known(&input, STICKY_BY_KEY, 0xbcde1);
+	assert_false(sticky_needs_address(&input));
 	seed_alone(&input, 0x00abc);
-	assert_int_equal(decide(&input).cell, 0x00abc);
+	assert_known(&input, STICKY_BY_COOKIE, 0x00abc);
 	input.has_key = false;
-	assert_int_equal(decide(&input).cell, 0x00abc);
-	assert_true(decide(&input).has_identity);
+	assert_known(&input, STICKY_BY_COOKIE, 0x00abc);
+}
+
+/* Pages get a cookie, so their seed is drawn. */
+static void
+test_address_is_for_what_gets_no_cookie(void **state)
+{
+	struct sticky_input input = running();
+
+	(void)state;
+	input.request.kind = STICKY_NAVIGATION;
+	assert_false(sticky_needs_address(&input));
+	input.request.kind = STICKY_SUBPAGE;
+	assert_false(sticky_needs_address(&input));
+	input.keeps_cacheable = true;
+	assert_true(sticky_needs_address(&input));
+	input.request.kind = STICKY_OTHER;
+	input.request.is_same_origin = true;
+	assert_true(sticky_needs_address(&input));
+	input.keeps_cacheable = false;
+	assert_false(sticky_needs_address(&input));
+	input.request.is_same_origin = false;
+	input.anonymous = STICKY_ANONYMOUS_RANDOM;
+	assert_false(sticky_needs_address(&input));
+	input.anonymous = STICKY_ANONYMOUS_STABLE;
+	assert_false(sticky_needs_address(&input));
+	/* Where nothing comes of it. */
+	input = at_rest();
+	input.wants_cookie = false;
+	assert_false(sticky_needs_address(&input));
+}
+
+static void
+test_who_is_left_to_stable(void **state)
+{
+	struct sticky_input input = running();
+
+	(void)state;
+	input.share_bp = STICKY_SHARE_FULL;
+	input.request.is_same_origin = true;
+	assert_decided(&input, V1, STICKY_UNKNOWN);
+	assert_false(decide(&input).is_counted_by_bucket);
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	input.request.kind = STICKY_NAVIGATION;
+	assert_decided(&input, V2, STICKY_BUCKET);
+	/* A frame in another site, whose cookie won't come back. */
+	input.request = (struct sticky_request){
+		.kind = STICKY_SUBPAGE, .is_embedded_elsewhere = true};
+	assert_decided(&input, V1, STICKY_UNKNOWN);
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	input.is_kept_elsewhere = true;
+	assert_decided(&input, V2, STICKY_BUCKET);
+	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
+	input.request = (struct sticky_request){.kind = STICKY_OTHER};
+	input.anonymous = STICKY_ANONYMOUS_STABLE;
+	assert_decided(&input, V1, STICKY_UNKNOWN);
+	/* Who is known is drawn. */
+	input.has_key = true;
+	assert_decided(&input, V2, STICKY_BUCKET);
+	input.has_key = false;
+	input.request.is_same_origin = true;
+	seed_alone(&input, 1);
+	assert_decided(&input, V2, STICKY_BUCKET);
+	/* And at rest nobody is left. */
+	input = at_rest();
+	input.request.is_same_origin = true;
+	assert_decided(&input, V1, STICKY_STABLE);
+}
+
+static void
+test_subpage_follows_the_pin_or_is_a_page_of_its_own(void **state)
+{
+	struct sticky_input input = running();
+
+	(void)state;
+	input.request.kind = STICKY_SUBPAGE;
+	input.share_bp = STICKY_SHARE_FULL;
+	assert_decided(&input, V2, STICKY_BUCKET);
+	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
+	pin_to(&input, V1, GENERATION, STANDING_ACTIVE);
+	assert_decided(&input, V1, STICKY_PIN);
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	/* A pin of the release before is written anew. */
+	pin_to(&input, V1, GENERATION - 1, STANDING_ACTIVE);
+	assert_decided(&input, V1, STICKY_PIN);
+	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
+}
+
+static void
+test_former_cookie_keeps_a_page_and_no_more(void **state)
+{
+	struct sticky_input input = running();
+
+	(void)state;
+	pin_to(&input, V1, 0, STANDING_ACTIVE);
+	input.cookie.is_signed = false;
+	input.share_bp = STICKY_SHARE_FULL;
+	assert_decided(&input, V1, STICKY_PIN);
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	/* Nobody vouches for its seed: not even where its bucket says the same. */
+	input.share_bp = 0;
+	assert_false(decide(&input).is_counted_by_bucket);
+	input.has_affinity = true;
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	input.request.kind = STICKY_SUBPAGE;
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	input.request.kind = STICKY_NAVIGATION;
+	assert_known(&input, STICKY_BY_NOTHING, 0x77777);
+	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
+}
+
+static void
+test_groups_former_seed_is_never_signed(void **state)
+{
+	struct sticky_input input = running();
+
+	(void)state;
+	input.has_group_seed = true;
+	input.group_seed = 0x00abc;
+	assert_known(&input, STICKY_BY_COOKIE, 0x00abc);
+	assert_false(decide(&input).is_counted_by_bucket);
+	input.request.kind = STICKY_SUBPAGE;
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	input.is_group_seed_signed = true;
+	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
+	assert_true(decide(&input).is_counted_by_bucket);
+}
+
+static void
+test_known_by_has_names(void **state)
+{
+	(void)state;
+	assert_string_equal(sticky_known_name(STICKY_BY_COOKIE), "cookie");
+	assert_string_equal(sticky_known_name(STICKY_BY_KEY), "key");
+	assert_string_equal(sticky_known_name(STICKY_BY_ADDRESS), "address");
+	assert_string_equal(sticky_known_name(STICKY_BY_NOTHING), "none");
 }
 
 static void
@@ -426,7 +576,7 @@ test_navigation_sets_a_pin_when_new_or_changed(void **state)
 	struct sticky_input input = running();
 
 	(void)state;
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
 	seed_alone(&input, 5);
 	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
@@ -446,7 +596,7 @@ test_navigation_without_a_release_pins_too(void **state)
 	struct sticky_input input = at_rest();
 
 	(void)state;
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
 	pin_to(&input, V1, GENERATION, STANDING_ACTIVE);
 	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
@@ -458,7 +608,7 @@ test_key_that_wins_rewrites_the_seed(void **state)
 	struct sticky_input input = at_rest();
 
 	(void)state;
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	input.is_identity_by_key = true;
 	input.has_key = true;
 	input.key_hash = 0x54321;
@@ -493,19 +643,18 @@ test_dead_pin_is_rewritten_at_the_next_navigation(void **state)
 	(void)state;
 	pin_to(&input, V2, GENERATION, STANDING_ASSETS_ONLY);
 	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
 	assert_decided(&input, V1, STICKY_STABLE);
 }
 
 static void
-test_assets_set_nothing(void **state)
+test_parts_of_a_page_set_nothing(void **state)
 {
 	struct sticky_input input = running();
 
 	(void)state;
 	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
-	input.has_fetch_metadata = false;
 	seed_alone(&input, 5);
 	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
 	pin_to(&input, V2, 1, STANDING_ACTIVE);
@@ -513,14 +662,70 @@ test_assets_set_nothing(void **state)
 }
 
 static void
-test_api_client_is_given_a_seed(void **state)
+test_service_that_needs_no_cookie_sets_none(void **state)
+{
+	struct sticky_input input = at_rest();
+
+	(void)state;
+	input.wants_cookie = false;
+	input.request.kind = STICKY_NAVIGATION;
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+}
+
+/* A seed alone, lest a client of an API be kept for ever; but what has no
+ * cookie yet belongs to a page of stable, and stays there. */
+static void
+test_affinity_gives_a_cookie_to_who_asks_for_no_page(void **state)
 {
 	struct sticky_input input = running();
 
 	(void)state;
-	input.has_fetch_metadata = false;
+	input.has_affinity = true;
+	input.has_address = true;
+	assert_int_equal(decide(&input).set, STICKY_SET_SEED);
+	input.request.is_same_origin = true;
+	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
+	input.request.is_asset = true;
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	input.request.is_asset = false;
+	seed_alone(&input, 5);
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+}
+
+static void
+test_lifetime_is_renewed_after_a_quarter(void **state)
+{
+	struct sticky_input input = running();
+
+	(void)state;
+	pin_to(&input, V1, GENERATION, STANDING_ACTIVE);
+	input.lifetime_s = 3600;
+	input.cookie.issued_min = 1000;
+	input.now_min = 1014; /* 14 to 15 minutes old */
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	input.now_min = 1015;
+	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
+	input.request.kind = STICKY_NAVIGATION;
+	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
+	input.now_min = 1014;
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	/* A clock that was set back. */
+	input.now_min = 900;
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	input.lifetime_s = 3;
+	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
+	input.request.kind = STICKY_OTHER;
+	input.request.is_asset = true;
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	input.request.is_asset = false;
+	/* What the cookie says is said again, and nothing else. */
+	input.pinned_standing = STANDING_ASSETS_ONLY;
+	input.pinned = V3;
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	seed_alone(&input, 5);
 	assert_int_equal(decide(&input).set, STICKY_SET_SEED);
 	input.pin = STICKY_PIN_NONE;
+	input.request.kind = STICKY_NAVIGATION;
 	assert_int_equal(decide(&input).set, STICKY_SET_SEED);
 }
 
@@ -531,7 +736,7 @@ test_pin_none_sets_the_seed_alone(void **state)
 
 	(void)state;
 	input.pin = STICKY_PIN_NONE;
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	assert_int_equal(decide(&input).set, STICKY_SET_SEED);
 	seed_alone(&input, 5);
 	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
@@ -560,7 +765,7 @@ is_on_candidate(uint32_t client, uint16_t share_bp, uint64_t seed)
 	char key[32];
 	int len = snprintf(key, sizeof(key), "user-%u", client);
 
-	input.is_navigation = true;
+	input.request.kind = STICKY_NAVIGATION;
 	input.has_key = true;
 	input.key_hash = hash_bytes(key, (size_t)len, 0);
 	input.share_bp = share_bp;
@@ -651,74 +856,163 @@ with_fields(enum http_method method, const char *fields)
 	return &request;
 }
 
-static bool
-navigates(enum http_method method, const char *fields)
+static struct sticky_request
+read(enum http_method method, const char *fields)
 {
-	return sticky_is_navigation(with_fields(method, fields));
+	struct sticky_request out;
+
+	memset(&out, 0xa5, sizeof(out));
+	sticky_read_request(with_fields(method, fields), &out);
+	return out;
 }
 
-#define BROWSER                                                                \
-	"Sec-Fetch-Site: none\nSec-Fetch-Mode: navigate\n"                     \
-	"Sec-Fetch-Dest: document\n"
+static enum sticky_kind
+kind(enum http_method method, const char *fields)
+{
+	return read(method, fields).kind;
+}
+
+#define NAVIGATE "Sec-Fetch-Site: none\nSec-Fetch-Mode: navigate\n"
+#define BROWSER NAVIGATE "Sec-Fetch-Dest: document\n"
 
 static void
 test_navigation_is_a_get_of_a_document(void **state)
 {
 	(void)state;
-	assert_true(navigates(HTTP_GET, BROWSER));
-	assert_true(navigates(HTTP_GET, BROWSER "Accept: */*\n"));
-	assert_false(navigates(HTTP_POST, BROWSER));
-	assert_false(navigates(HTTP_HEAD, BROWSER));
-	assert_false(navigates(HTTP_GET,
-		"Sec-Fetch-Mode: navigate\n"
-		"Sec-Fetch-Dest: iframe\nAccept: text/html\n"));
-	assert_false(navigates(HTTP_GET,
-		"Sec-Fetch-Mode: no-cors\n"
-		"Sec-Fetch-Dest: script\nAccept: text/html\n"));
-	assert_false(navigates(HTTP_GET, "Sec-Fetch-Mode: navigate\n"));
-	assert_false(navigates(HTTP_GET, "Sec-Fetch-Dest: document\n"));
+	assert_int_equal(kind(HTTP_GET, BROWSER), STICKY_NAVIGATION);
+	assert_int_equal(
+		kind(HTTP_GET, BROWSER "Accept: */*\n"), STICKY_NAVIGATION);
+	/* As a service worker passes it on. */
+	assert_int_equal(kind(HTTP_GET, NAVIGATE "Sec-Fetch-Dest: empty\n"),
+		STICKY_NAVIGATION);
+	assert_int_equal(kind(HTTP_HEAD, BROWSER), STICKY_OTHER);
+	assert_int_equal(
+		kind(HTTP_GET, "Sec-Fetch-Mode: no-cors\n"
+			       "Sec-Fetch-Dest: script\nAccept: text/html\n"),
+		STICKY_OTHER);
+	assert_int_equal(
+		kind(HTTP_GET, "Sec-Fetch-Mode: navigate\n"), STICKY_OTHER);
+	assert_int_equal(
+		kind(HTTP_GET, "Sec-Fetch-Dest: document\n"), STICKY_OTHER);
+}
+
+static void
+test_frames_and_forms_are_subpages(void **state)
+{
+	static const char *const frames[] = {"Sec-Fetch-Dest: iframe\n",
+		"Sec-Fetch-Dest: frame\n", "Sec-Fetch-Dest: embed\n",
+		"Sec-Fetch-Dest: object\n"};
+	char fields[256];
+
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		snprintf(fields, sizeof(fields), NAVIGATE "%s", frames[i]);
+		assert_int_equal(kind(HTTP_GET, fields), STICKY_SUBPAGE);
+		assert_int_equal(kind(HTTP_POST, fields), STICKY_SUBPAGE);
+		assert_false(read(HTTP_GET, fields).is_embedded_elsewhere);
+		snprintf(fields, sizeof(fields),
+			"Sec-Fetch-Site: cross-site\n"
+			"Sec-Fetch-Mode: navigate\n%s",
+			frames[i]);
+		assert_true(read(HTTP_GET, fields).is_embedded_elsewhere);
+		assert_true(read(HTTP_POST, fields).is_embedded_elsewhere);
+	}
+	assert_int_equal(kind(HTTP_POST, BROWSER), STICKY_SUBPAGE);
+	assert_false(read(HTTP_POST, BROWSER).is_embedded_elsewhere);
+	assert_int_equal(
+		kind(HTTP_POST, "Accept: text/html\n"), STICKY_SUBPAGE);
 }
 
 static void
 test_prefetch_is_no_navigation(void **state)
 {
 	(void)state;
-	assert_false(navigates(HTTP_GET, BROWSER "Sec-Purpose: prefetch\n"));
-	assert_false(navigates(
-		HTTP_GET, BROWSER "Sec-Purpose: prefetch;prerender\n"));
-	assert_false(navigates(
-		HTTP_GET, "Accept: text/html\nSec-Purpose: prefetch\n"));
+	assert_int_equal(kind(HTTP_GET, BROWSER "Sec-Purpose: prefetch\n"),
+		STICKY_OTHER);
+	assert_int_equal(
+		kind(HTTP_GET, BROWSER "Sec-Purpose: prefetch;prerender\n"),
+		STICKY_OTHER);
+	assert_false(
+		read(HTTP_GET, BROWSER "Sec-Purpose: prefetch\n").is_asset);
+	assert_int_equal(
+		kind(HTTP_GET, "Accept: text/html\nSec-Purpose: prefetch\n"),
+		STICKY_OTHER);
 }
 
 static void
 test_accept_decides_where_no_fetch_metadata_came(void **state)
 {
 	(void)state;
-	assert_true(navigates(HTTP_GET,
-		"Accept: text/html,application/xhtml+xml,*/*;q=0.8\n"));
-	assert_true(navigates(HTTP_GET, "Accept: */*, text/html;q=0.9\n"));
-	assert_true(
-		navigates(HTTP_GET, "Accept: image/png\nAccept: text/html\n"));
-	assert_false(navigates(HTTP_GET, "Accept: */*\n"));
-	assert_false(navigates(HTTP_GET, "Accept: text/htmlx\n"));
-	assert_false(navigates(HTTP_GET, ""));
-	assert_false(navigates(HTTP_POST, "Accept: text/html\n"));
-	assert_false(navigates(
-		HTTP_GET, "Sec-Fetch-Site: none\nAccept: text/html\n"));
+	assert_int_equal(
+		kind(HTTP_GET,
+			"Accept: text/html,application/xhtml+xml,*/*;q=0.8\n"),
+		STICKY_NAVIGATION);
+	assert_int_equal(kind(HTTP_GET, "Accept: */*, text/html;q=0.9\n"),
+		STICKY_NAVIGATION);
+	assert_int_equal(
+		kind(HTTP_GET, "Accept: image/png\nAccept: text/html\n"),
+		STICKY_NAVIGATION);
+	assert_int_equal(kind(HTTP_GET, "Accept: */*\n"), STICKY_OTHER);
+	assert_int_equal(kind(HTTP_GET, "Accept: text/htmlx\n"), STICKY_OTHER);
+	assert_int_equal(kind(HTTP_GET, ""), STICKY_OTHER);
+	assert_int_equal(kind(HTTP_PUT, "Accept: text/html\n"), STICKY_OTHER);
+	assert_int_equal(
+		kind(HTTP_GET, "Sec-Fetch-Site: none\nAccept: text/html\n"),
+		STICKY_OTHER);
+	assert_int_equal(
+		kind(HTTP_GET, "Sec-Fetch-Mode: cors\nAccept: text/html\n"),
+		STICKY_OTHER);
+	assert_int_equal(
+		kind(HTTP_GET, "Sec-Fetch-Dest: empty\nAccept: text/html\n"),
+		STICKY_OTHER);
 }
 
 static void
-test_any_fetch_field_is_fetch_metadata(void **state)
+test_assets_are_told_by_their_destination(void **state)
 {
 	(void)state;
-	assert_true(sticky_has_fetch_metadata(
-		with_fields(HTTP_GET, "Sec-Fetch-Site: none\n")));
-	assert_true(sticky_has_fetch_metadata(
-		with_fields(HTTP_GET, "Sec-Fetch-Mode: cors\n")));
-	assert_true(sticky_has_fetch_metadata(
-		with_fields(HTTP_GET, "Sec-Fetch-Dest: empty\n")));
-	assert_false(sticky_has_fetch_metadata(
-		with_fields(HTTP_GET, "Accept: text/html\n")));
+	assert_true(read(HTTP_GET, "Sec-Fetch-Dest: script\n").is_asset);
+	assert_true(read(HTTP_GET, "Sec-Fetch-Dest: image\n").is_asset);
+	assert_false(read(HTTP_GET, "Sec-Fetch-Dest: empty\n").is_asset);
+	assert_false(read(HTTP_GET, "Sec-Fetch-Mode: cors\n").is_asset);
+	assert_false(read(HTTP_GET, BROWSER).is_asset);
+	assert_false(read(HTTP_GET, "").is_asset);
+}
+
+static bool
+is_same_origin(const char *host, const char *fields)
+{
+	struct sticky_request out;
+	struct message *message = with_fields(HTTP_GET, fields);
+	size_t len = strlen(fields);
+
+	/* Behind the fields. */
+	strcpy(text + len, host);
+	message->host = (struct span){(uint32_t)len, (uint32_t)strlen(host)};
+	sticky_read_request(message, &out);
+	return out.is_same_origin;
+}
+
+static void
+test_same_origin_by_fetch_metadata_or_referer(void **state)
+{
+	(void)state;
+	assert_true(is_same_origin("a.b", "Sec-Fetch-Site: same-origin\n"));
+	assert_false(is_same_origin("a.b", "Sec-Fetch-Site: same-site\n"));
+	assert_false(is_same_origin(
+		"a.b", "Sec-Fetch-Site: cross-site\nReferer: http://a.b/\n"));
+	assert_true(is_same_origin("a.b", "Referer: http://a.b/x\n"));
+	assert_true(is_same_origin("A.b", "Referer: https://a.B\n"));
+	assert_true(is_same_origin("a.b", "Referer: http://a.b?x\n"));
+	assert_true(is_same_origin("a.b:81", "Referer: http://a.b:81/\n"));
+	assert_false(is_same_origin("a.b", "Referer: http://a.b:81/\n"));
+	assert_false(is_same_origin("a.b", "Referer: http://a.bc/\n"));
+	assert_false(is_same_origin("a.b", "Referer: http://xa.b/\n"));
+	assert_false(is_same_origin("a.b", "Referer: http://a\n"));
+	assert_false(is_same_origin("a.b", "Referer: a.b/\n"));
+	assert_false(is_same_origin("a.b", "Referer: \n"));
+	assert_false(is_same_origin("", "Referer: http:///\n"));
+	assert_false(is_same_origin("a.b", ""));
 }
 
 static void
@@ -795,8 +1089,8 @@ test_reasons_have_names(void **state)
 	assert_string_equal(sticky_reason_name(STICKY_PIN), "pin");
 	assert_string_equal(sticky_reason_name(STICKY_BUCKET), "bucket");
 	assert_string_equal(sticky_reason_name(STICKY_STABLE), "stable");
-	assert_string_equal(
-		sticky_reason_name((enum sticky_reason)99), "unknown");
+	assert_string_equal(sticky_reason_name(STICKY_UNKNOWN), "unknown");
+	assert_string_equal(sticky_reason_name((enum sticky_reason)99), "");
 }
 
 int
@@ -828,7 +1122,15 @@ main(void)
 		cmocka_unit_test(
 			test_bucket_below_the_share_goes_to_the_candidate),
 		cmocka_unit_test(test_pin_against_the_bucket_is_not_counted),
-		cmocka_unit_test(test_cell_is_cookie_then_key_then_random),
+		cmocka_unit_test(
+			test_cell_is_cookie_then_key_then_address_then_random),
+		cmocka_unit_test(test_address_is_for_what_gets_no_cookie),
+		cmocka_unit_test(test_who_is_left_to_stable),
+		cmocka_unit_test(
+			test_subpage_follows_the_pin_or_is_a_page_of_its_own),
+		cmocka_unit_test(test_former_cookie_keeps_a_page_and_no_more),
+		cmocka_unit_test(test_groups_former_seed_is_never_signed),
+		cmocka_unit_test(test_known_by_has_names),
 		cmocka_unit_test(test_identity_by_key_prefers_the_key),
 		cmocka_unit_test(test_cell_is_20_bits),
 		cmocka_unit_test(
@@ -838,8 +1140,11 @@ main(void)
 		cmocka_unit_test(test_key_that_wins_does_so_in_a_group_too),
 		cmocka_unit_test(
 			test_dead_pin_is_rewritten_at_the_next_navigation),
-		cmocka_unit_test(test_assets_set_nothing),
-		cmocka_unit_test(test_api_client_is_given_a_seed),
+		cmocka_unit_test(test_parts_of_a_page_set_nothing),
+		cmocka_unit_test(test_service_that_needs_no_cookie_sets_none),
+		cmocka_unit_test(
+			test_affinity_gives_a_cookie_to_who_asks_for_no_page),
+		cmocka_unit_test(test_lifetime_is_renewed_after_a_quarter),
 		cmocka_unit_test(test_pin_none_sets_the_seed_alone),
 		cmocka_unit_test(test_share_is_kept_over_100000_keys),
 		cmocka_unit_test(test_raising_moves_nobody_back),
@@ -848,7 +1153,9 @@ main(void)
 		cmocka_unit_test(test_prefetch_is_no_navigation),
 		cmocka_unit_test(
 			test_accept_decides_where_no_fetch_metadata_came),
-		cmocka_unit_test(test_any_fetch_field_is_fetch_metadata),
+		cmocka_unit_test(test_frames_and_forms_are_subpages),
+		cmocka_unit_test(test_assets_are_told_by_their_destination),
+		cmocka_unit_test(test_same_origin_by_fetch_metadata_or_referer),
 		cmocka_unit_test(test_callers_header_says_which_client),
 		cmocka_unit_test(test_override_header_speaks_for_services),
 		cmocka_unit_test(test_reasons_have_names),

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from perchtest import RawClient, respond, wait_for
+from perchtest import RawClient, respond, seed_cookie, wait_for
 from perchtest.browser import Browser
 
 
@@ -82,7 +82,7 @@ def test_maglev_by_client_follows_the_cookie(start, backends):
         for _ in range(3):
             with RawClient(perch.port) as client:
                 got.add(client.request(fields={
-                    "Cookie": "perch=%05x.-.-.-" % (seed * 4099)}).body)
+                    "Cookie": "perch=" + seed_cookie(seed * 4099)}).body)
         assert len(got) == 1
 
 
@@ -206,7 +206,8 @@ def test_affinity_outlives_changes_of_the_pool(start, backends, policy):
     where = [browser.navigate().body for browser in browsers]
     assert len(set(where)) > 1
     for browser, body in zip(browsers, where):
-        assert re.fullmatch(r"[0-9a-f]{5}\.[0-9a-f]+\.[0-9a-f]{8}\.v1",
+        assert re.fullmatch(r"[0-9a-f]{5}\.[0-9a-f]+\.[0-9a-f]{8}"
+                            r"\.[0-9a-f]+\.[0-9a-f]+\.v1\.[0-9a-f]{16}",
                             browser.jar["perch"])
         for _ in range(5):
             assert browser.asset().body == body
@@ -228,7 +229,8 @@ def test_affinity_outlives_changes_of_the_pool(start, backends, policy):
 def test_affinity_that_a_reload_brings(start, backends):
     """The next page writes the endpoint into the cookie that is there."""
     a, b = backends("a", "b")
-    perch = start({"web": {"versions": {"v1": [a, b]}}})
+    perch = start({"web": {"versions": {"v1": [a, b], "v2": [b]},
+                           "stable": "v1"}})
     browser = Browser(RawClient(perch.port))
     browser.navigate()
     assert browser.jar["perch"].split(".")[2] == "-"

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from perchtest import LEAST_SHARE, RawClient, respond, wait_for
-from perchtest.browser import OF_V1, SCRIPT
+from perchtest.browser import OF_V1, OVERRIDE, SCRIPT
 from perchtest.failing import FOR_EVER
 
 UPGRADE = [("Connection", "Upgrade"), ("Upgrade", "websocket")]
@@ -648,7 +648,8 @@ def test_hints_that_are_not_taken_while_another_version_is_awaited(
     """The client takes them when there is no connection to any endpoint."""
     v1, v2 = backends("v1", "v2")
     here = scene({"web": {"versions": {"v1": v1, "v2": v2}, "stable": "v1",
-                          "limits": {"endpoint_connections": 1}}})
+                          "limits": {"endpoint_connections": 1},
+                          **OVERRIDE}})
     here.perch.admin.release("web", "v2", LEAST_SHARE)
     go = threading.Event()
 

@@ -7,6 +7,7 @@ import pytest
 
 from perchtest import (PATIENCE, RawClient, ScriptedBackend, free_port,
                        respond, wait_for)
+from perchtest.browser import OVERRIDE
 
 PATH = "/healthz"
 # Often, and patient: only tests of slowness wait for a timeout.
@@ -170,7 +171,8 @@ def test_if_all_are_down_one_is_asked_all_the_same(start, backends):
 def test_version_that_is_down_is_not_asked_for(start, backends):
     """As with one whose endpoints are left out: the override doesn't count."""
     a, b = well(backends, "a", "b")
-    perch = start({"web": dict(service(), versions={"v1": a, "v2": b})})
+    perch = start({"web": dict(service(), versions={"v1": a, "v2": b},
+                               **OVERRIDE)})
     wait_health(perch, b, "up", "v2")
     with RawClient(perch.port) as client:
         def asked_for_v2():

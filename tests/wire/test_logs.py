@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from perchtest import Browser, Perch, RawClient, ScriptedBackend, wait_for
+from perchtest.browser import OVERRIDE
 
 
 @pytest.fixture
@@ -237,7 +238,7 @@ def test_reason_for_the_version(start, backends, tmp_path):
     path = str(tmp_path / "access.log")
     v1, v2 = backends("v1", "v2")
     perch = start({"web": {"versions": {"v1": v1, "v2": v2},
-                           "stable": "v1"}}, log={
+                           "stable": "v1", **OVERRIDE}}, log={
         "access": {"file": path, "format": "json"}})
     with RawClient(perch.port) as client:
         browser = Browser(client)
@@ -246,10 +247,12 @@ def test_reason_for_the_version(start, backends, tmp_path):
         browser.asset()
         browser.navigate()
         browser.asset(**{"X-Perch-Version": "v1"})
-    got = [json.loads(line) for line in lines_of(path, 4)]
+        browser.jar.clear()
+        browser.asset()
+    got = [json.loads(line) for line in lines_of(path, 5)]
     assert [g["reason"] for g in got] == [
-        "stable", "pin", "bucket", "override"]
-    assert [g["version"] for g in got] == ["v1", "v1", "v2", "v1"]
+        "stable", "pin", "bucket", "override", "unknown"]
+    assert [g["version"] for g in got] == ["v1", "v1", "v2", "v1", "v1"]
 
 
 # -- what takes nothing -----------------------------------------------------

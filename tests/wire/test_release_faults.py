@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from perchtest import RawClient, free_port, respond, wait_for
+from perchtest import RawClient, free_port, respond, seed_cookie, wait_for
 from perchtest.browser import Browser
 from perchtest.failing import FOR_EVER
 from perchtest.perch import is_sanitized
@@ -283,7 +283,7 @@ def version(perch, name):
 def ask(perch, seed):
     with RawClient(perch.port) as client:
         return Browser(client, jar={
-            "perch": "%05x.-.-.-" % seed}).navigate()
+            "perch": seed_cookie(seed)}).navigate()
 
 
 def hurt(perch):

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from perchtest import RawClient, respond, wait_for
+from perchtest import RawClient, respond, seed_cookie, wait_for
 from perchtest.browser import Browser
 
 PLANS = {"plans": {"slow": {"steps": [50, 100], "hold": "1h"}}}
@@ -24,7 +24,7 @@ def visit(perch, clients, host="test"):
     with RawClient(perch.port) as connection:
         for seed in clients:
             Browser(connection, host, {
-                "perch": "%05x.-.-.-" % seed}).navigate()
+                "perch": seed_cookie(seed)}).navigate()
 
 
 # -- numbers ------------------------------------------------------------------

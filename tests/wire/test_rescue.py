@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from perchtest import LEAST_SHARE, RawClient, respond, wait_for
-from perchtest.browser import FETCH, NAVIGATE, OF_V1, SCRIPT, Browser
+from perchtest import LEAST_SHARE, RawClient, pin_cookie, respond, wait_for
+from perchtest.browser import (
+    FETCH, NAVIGATE, OF_V1, OVERRIDE, SCRIPT, Browser)
 
 
 def _serves(files, missing=b"no such file", missing_status="404 Not Found",
@@ -33,7 +34,7 @@ class Site:
         self.v1, self.v2 = backends("v1", "v2")
         self.perch = start({"web": dict({
             "versions": {"v1": self.v1, "v2": self.v2},
-            "stable": "v1"}, **(service or {}))}, **settings)
+            "stable": "v1", **OVERRIDE}, **(service or {}))}, **settings)
         self.client = RawClient(self.perch.port)
 
     def play(self, **missing):
@@ -297,7 +298,7 @@ def test_an_active_version_is_asked_before_one_that_drains(
         start, backends, order):
     perch, made = _of_three(start, backends, order)
     with RawClient(perch.port) as client:
-        of_v2 = {"Cookie": "perch=12345.0.-.v2"}
+        of_v2 = {"Cookie": "perch=" + pin_cookie("12345", "v2")}
         answer = client.request(
             target="/both.js", fields=dict(SCRIPT, **of_v2))
         assert answer.body == b"v3"

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from perchtest import LEAST_SHARE, RawClient
+from perchtest import LEAST_SHARE, RawClient, seed_cookie
 from perchtest.browser import Browser
 from perchtest.wait import wait_for
 
@@ -24,7 +24,7 @@ def placement(perch):
     """Which version each of many clients gets, by their seeds."""
     with RawClient(perch.port) as client:
         return [Browser(client, jar={
-            "perch": "%05x.-.-.-" % (i * 7919)}).navigate().body
+            "perch": seed_cookie(i * 7919)}).navigate().body
             for i in range(CLIENTS)]
 
 

@@ -9,7 +9,11 @@ import pytest
 
 from perchtest import (
     LEAST_SHARE, PATIENCE, RawClient, Void, free_port, respond, wait_for)
-from perchtest.browser import FETCH, NAVIGATE, OF_V1, SCRIPT, Browser
+from perchtest import browser
+from perchtest.browser import DRAWN, NAVIGATE, OF_V1, OVERRIDE, Browser
+
+FETCH = dict(browser.FETCH, **DRAWN)
+SCRIPT = dict(browser.SCRIPT, **DRAWN)
 from perchtest.network import InNetwork, NotPermitted
 
 
@@ -75,7 +79,7 @@ class Site:
         # However much the candidate harms, its release is not to end.
         self.perch = start({"web": dict({
             "versions": {"v1": self.v1, "v2": candidate or self.v2},
-            "stable": "v1", "plan": "keep"}, **(service or {}))},
+            "stable": "v1", "plan": "keep", **OVERRIDE}, **(service or {}))},
             plans={"keep": {"on_harm": "freeze"}}, **settings)
         self.client = RawClient(self.perch.port)
 
@@ -153,8 +157,9 @@ def test_failure_is_answered_by_stable(site, script):
     web = site()
     web.v2.play(script)
     assert _is_shielded(web.ask())
-    assert web.v2.next_request().one("X-Perch-Version") == "web=v2"
-    assert web.v1.next_request().one("X-Perch-Version") == "web=v1"
+    for version in (web.v2, web.v1):
+        assert version.next_request().one("X-Perch-Version") == \
+            "web=%s;cell=12345" % version.name
     assert web.shields() == (1, 1)
     assert web.shields("v1") == (0, 0)
 

@@ -4,12 +4,13 @@ import re
 
 import pytest
 
-from perchtest import LEAST_SHARE, RawClient, respond, wait_for
-from perchtest.browser import FETCH, NAVIGATE, SCRIPT, Browser
+from perchtest import (
+    LEAST_SHARE, RawClient, pin_cookie, respond, seed_cookie, sign, wait_for)
+from perchtest.browser import FETCH, NAVIGATE, OVERRIDE, SCRIPT, Browser
 
 COOKIE = re.compile(
-    r"[0-9a-f]{5}\.[0-9a-f]+\.(-|[0-9a-f]{8})\.[A-Za-z0-9._-]{1,64}\Z")
-SEED_ONLY = re.compile(r"[0-9a-f]{5}\.-\.-\.-\Z")
+    r"[0-9a-f]{5}\.[0-9a-f]+\.(-|[0-9a-f]{8})\.[0-9a-f]+\.[0-9a-f]+"
+    r"\.(?P<version>[A-Za-z0-9._-]{1,64})\.[0-9a-f]{16}\Z")
 
 
 class Site:
@@ -79,8 +80,7 @@ def test_navigation_gets_a_pin(site):
     web = site()
     browser = web.browser()
     value, attributes = browser.navigate().cookies()["perch"]
-    assert COOKIE.match(value)
-    assert value.endswith(".v1")
+    assert COOKIE.match(value)["version"] == "v1"
     assert attributes == {"path=/", "httponly", "samesite=lax"}
 
 
@@ -94,8 +94,7 @@ def test_what_a_navigation_is(site, fields):
 
 
 @pytest.mark.parametrize("fields", [
-    SCRIPT, FETCH,
-    dict(NAVIGATE, **{"Sec-Fetch-Dest": "iframe"}),
+    SCRIPT, FETCH, {},
     dict(NAVIGATE, **{"Sec-Purpose": "prefetch"}),
     dict(NAVIGATE, **{"Sec-Purpose": "prefetch;prerender"}),
     dict(NAVIGATE, **{"Sec-Fetch-Mode": "cors"}),
@@ -105,12 +104,9 @@ def test_what_none_is(site, fields):
     assert not web.browser().request("/", fields).cookies()
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD"])
-def test_only_get_navigates(site, method):
+def test_head_gets_no_cookie(site):
     web = site()
-    answer = web.browser().request(
-        "/", NAVIGATE, method, b"" if method == "POST" else None)
-    assert not answer.cookies()
+    assert not web.browser().request("/", NAVIGATE, "HEAD").cookies()
 
 
 def test_cookie_is_set_once(site):
@@ -122,32 +118,56 @@ def test_cookie_is_set_once(site):
         assert not browser.asset().cookies()
 
 
-def test_api_client_gets_the_seed_alone(site):
-    web = site()
-    browser = web.browser()
-    value, _ = browser.request().cookies()["perch"]
-    assert SEED_ONLY.match(value)
-    assert not browser.request().cookies()
-
-
 @pytest.mark.parametrize("status", [
-    "404 Not Found", "500 Oops", "503 Busy"])
-@pytest.mark.parametrize("fields", [NAVIGATE, {}])
-def test_no_cookie_on_errors(site, status, fields):
+    "401 Unauthorized", "403 Forbidden", "404 Not Found", "500 Oops",
+    "302 Found"])
+def test_page_of_any_status_has_its_cookie(site, status):
+    """A login page is sent with 401, a single-page app with 404: they load
+    assets."""
     web = site()
-    web.play(status=status)
-    assert not web.browser().request("/", fields).cookies()
+    web.play(status=status, fields={"Content-Type": "text/html"})
+    web.release(50)
+    for _ in range(10):
+        browser = web.browser()
+        page = browser.navigate()
+        assert browser.pin.encode() == page.body
+        assert browser.asset().body == page.body
 
 
-@pytest.mark.parametrize("cache", [
-    "public, max-age=60", "s-maxage=60", "max-age=5, PUBLIC"])
-@pytest.mark.parametrize("fields", [NAVIGATE, {}])
-def test_no_cookie_where_shared_caches_keep_it(site, cache, fields):
+@pytest.mark.parametrize("fields", [
+    {"Cache-Control": "public, max-age=60"}, {"Cache-Control": "s-maxage=60"},
+    {"Cache-Control": "max-age=5, PUBLIC"},
+    {"Cache-Control": "public, max-age=0"},
+    {"Cache-Control": "private", "CDN-Cache-Control": "max-age=60"},
+    {"Surrogate-Control": "max-age=60"}, {"X-Accel-Expires": "60"},
+    {"Expires": "Fri, 31 Dec 2100 23:59:59 GMT"}])
+def test_no_cookie_where_shared_caches_keep_it(site, fields):
     web = site()
-    web.play(fields={"Cache-Control": cache})
-    answer = web.browser().request("/", fields)
+    web.play(fields=fields)
+    answer = web.browser().navigate()
     assert not answer.cookies()
-    assert answer.one("Cache-Control") == cache
+    assert answer.all("Cache-Control") == [
+        value for name, value in fields.items() if name == "Cache-Control"]
+
+
+@pytest.mark.parametrize("fields,expected", [
+    ({}, ["private"]), ({"Cache-Control": "no-cache"}, ["private", "no-cache"]),
+    ({"Cache-Control": "max-age=0"}, ["private", "max-age=0"]),
+    ({"Last-Modified": "Thu, 01 Jan 1970 00:00:00 GMT"}, ["private"]),
+    ({"Cache-Control": "no-store"}, ["no-store"]),
+    ({"Cache-Control": "private, max-age=9", "X-Accel-Expires": "0"},
+     ["private", "max-age=9"])])
+def test_cookie_leaves_only_with_what_is_private(site, fields, expected):
+    web = site()
+    web.play(fields=fields)
+    browser = web.browser()
+    answer = browser.navigate()
+    assert answer.cookies()
+    assert answer.list("Cache-Control") == expected
+    # Without a cookie the answer is the backend's.
+    answer = browser.navigate()
+    assert answer.all("Cache-Control") == [
+        value for name, value in fields.items() if name == "Cache-Control"]
 
 
 def test_cookie_is_hidden_from_the_backend(site):
@@ -209,10 +229,10 @@ def test_malformed_cookie_counts_as_absent(site, value):
 
 def test_foreign_version_is_rewritten(site):
     web = site()
-    browser = web.browser({"perch": "12345.0.-.gone"})
+    browser = web.browser({"perch": pin_cookie("12345", "gone")})
     assert browser.asset().body == b"v1"
-    answer = browser.navigate()
-    assert answer.cookies()["perch"][0].endswith(".v1")
+    browser.navigate()
+    assert browser.pin == "v1"
     assert browser.seed == "12345"
 
 
@@ -296,33 +316,10 @@ def test_first_request_agrees_with_later_ones(site):
         assert browser.navigate().body == first
 
 
-def test_api_client_stays_by_its_seed(site):
-    web = site()
-    web.release(50)
-    seen = set()
-    for _ in range(30):
-        browser = web.browser()
-        first = browser.request().body
-        assert {browser.request().body for _ in range(3)} == {first}
-        seen.add(first)
-    assert seen == {b"v1", b"v2"}
-
-
-def test_api_client_moves_with_the_share(site):
-    """Its seed pins nothing, lest it be kept for ever."""
-    web = site()
-    web.release(LEAST_SHARE)
-    browsers = [web.browser() for _ in range(3)]
-    # One in 10,000 is of v2 already.
-    assert [b.request().body for b in browsers].count(b"v1") >= 2
-    web.admin.share("web", 100)
-    assert {b.request().body for b in browsers} == {b"v2"}
-
-
 def test_raising_moves_nobody_back(site):
     web = site()
     web.release(LEAST_SHARE)
-    browsers = [web.browser({"perch": "%05x.-.-.-" % (i * 5003)})
+    browsers = [web.browser({"perch": seed_cookie(i * 5003)})
                 for i in range(100)]
     on_candidate = set()
     counts = []
@@ -345,7 +342,7 @@ def test_each_release_draws_others_first(site):
         web.release(30)
         drawn.append({
             i for i in range(60)
-            if web.browser({"perch": "%05x.-.-.-" % i}).navigate().body
+            if web.browser({"perch": seed_cookie(i)}).navigate().body
             == b"v2"})
         web.admin.rollback("web")
     assert drawn[0] != drawn[1] or drawn[1] != drawn[2]
@@ -393,7 +390,7 @@ def test_identity_by_key(site):
         user = {"X-User-Id": "user-%d" % i}
         version = web.browser().navigate(**user).body
         # Another device of the same user, with a cookie of its own.
-        other = web.browser({"perch": "%05x.-.-.-" % (i * 999)})
+        other = web.browser({"perch": seed_cookie(i * 999)})
         assert other.navigate(**user).body == version
 
 
@@ -422,7 +419,7 @@ def test_pin_session_follows_the_cookie_on_navigations(site):
 
 def test_override_to_a_version_that_refuses_connections(site):
     """Once that is known, the next rule is asked."""
-    web = site()
+    web = site(OVERRIDE)
     web.v2.stop()
     browser = web.browser()
     asked = {"X-Perch-Version": "v2"}
@@ -457,9 +454,8 @@ def test_rollback_voids_pins(site):
     assert browser.navigate().body == b"v2"
     web.admin.rollback("web")
     assert browser.asset().body == b"v1"
-    answer = browser.navigate()
-    assert answer.body == b"v1"
-    assert answer.cookies()["perch"][0].endswith(".v1")
+    assert browser.navigate().body == b"v1"
+    assert browser.pin == "v1"
 
 
 def test_pin_of_an_earlier_release_does_not_count_in_a_later_one(site):
@@ -522,13 +518,14 @@ def test_release_back_to_the_old_version(site):
 VERSION = "X-Perch-Version"
 
 
+
 @pytest.mark.parametrize("value,version", [
     ("v2", b"v2"), ("web=v2", b"v2"), ("other=v9, web=v2", b"v2"),
     ("web=v2,other=v9", b"v2"), ("v1", b"v1"), ("other=v2", b"v1"),
     ("nonsense", b"v1"), ("web=nonsense", b"v1"), ("", b"v1"),
     ("=v2", b"v1"), ("V2", b"v1")])
 def test_override_from_a_trusted_peer(site, value, version):
-    web = site()
+    web = site(OVERRIDE)
     assert web.browser().request("/", {VERSION: value}).body == version
     backend = web.v2 if version == b"v2" else web.v1
     assert backend.next_request().one(VERSION) in (
@@ -538,16 +535,44 @@ def test_override_from_a_trusted_peer(site, value, version):
 
 
 def test_override_beats_the_pin(site):
-    web = site()
+    web = site(OVERRIDE)
     browser = web.browser()
     browser.navigate()
     assert browser.asset(**{VERSION: "v2"}).body == b"v2"
 
 
 def test_override_from_an_untrusted_peer_is_ignored(site):
-    web = site(trusted_proxies=[])
+    web = site(OVERRIDE, trusted_proxies=[])
     assert web.browser().request("/", {VERSION: "v2"}).body == b"v1"
     assert web.v1.next_request().one(VERSION) == "web=v1"
+
+
+def test_override_is_off_unless_asked_for(site):
+    """A proxy on the same machine makes everybody trusted."""
+    web = site()
+    assert web.browser().request("/", {VERSION: "v2"}).body == b"v1"
+    web.release(LEAST_SHARE)
+    browser, = web.browsers_of("v1")
+    assert browser.asset(**{VERSION: "web=v2"}).body == b"v1"
+
+
+def test_override_by_key(site, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("# of the testers\n\nthe first tester's key\n"
+                    "the second tester's key\n")
+    web = site({"sticky": {"override": "key", "override_keys": str(keys)}},
+               trusted_proxies=[])
+
+    def asked(key):
+        return web.browser().request(
+            "/", dict({VERSION: "v2"}, **({"X-Perch-Key": key} if key else {}))
+        ).body
+    assert asked("the second tester's key") == b"v2"
+    assert not web.v2.next_request().has("X-Perch-Key")
+    for key in (None, "", "the first tester's ke", "# of the testers",
+                "THE FIRST TESTER'S KEY"):
+        assert asked(key) == b"v1"
+    assert not any(r.has("X-Perch-Key") for r in web.v1.requests)
 
 
 def test_override_open_to_any(site):
@@ -556,7 +581,7 @@ def test_override_open_to_any(site):
 
 
 def test_override_by_a_header_of_ones_own(site):
-    web = site({"sticky": {"header": "X-Build"}})
+    web = site({"sticky": {"header": "X-Build", "override": "trusted"}})
     assert web.browser().request("/", {"X-Build": "v2"}).body == b"v2"
     assert web.v2.next_request().one("X-Build") == "web=v2"
     assert web.browser().request("/", {VERSION: "v2"}).body == b"v1"
@@ -579,9 +604,83 @@ def test_page_is_private_while_a_release_runs(site, cache):
         assert not [e for e in elements if e.startswith("s-maxage")]
         assert answer.cookies()
     # Assets name their version by their hash: they stay public.
+    web.play(fields={"Cache-Control": cache,
+                     "Content-Type": "text/javascript"})
     assert web.browser().asset().one("Cache-Control") == cache
     web.admin.rollback("web")
     assert web.browser().navigate().one("Cache-Control") == cache
+
+
+ASKED = {
+    "any type": ({"Accept": "*/*"}, "GET"), "nothing": ({}, "GET"),
+    "prefetch": (dict(NAVIGATE, **{"Sec-Purpose": "prefetch"}), "GET"),
+    "fetch": (FETCH, "GET"), "HEAD": ({"Accept": "text/html"}, "HEAD"),
+    "iframe": (dict(NAVIGATE, **{"Sec-Fetch-Dest": "iframe"}), "GET")}
+KEPT = {
+    "public": {"Cache-Control": "public, max-age=60"},
+    "heuristics": {"Last-Modified": "Thu, 01 Jan 1970 00:00:00 GMT"},
+    "asked about": {"Cache-Control": "no-cache"},
+    "Expires": {"Expires": "Fri, 31 Dec 2100 23:59:59 GMT"},
+    "a field": {"Cache-Control": 'private="X-A", max-age=9'}}
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("kept", KEPT)
+def test_page_is_private_whatever_asks_for_it(site, asked, kept):
+    """One such answer would give the candidate's page to a whole CDN."""
+    web = site()
+    web.play(fields=dict(KEPT[kept], **{
+        "Content-Type": "text/html; charset=utf-8"}))
+    fields, method = ASKED[asked]
+    web.release(50)
+    for _ in range(4):
+        answer = web.browser().request("/", fields, method)
+        elements = [e.lower() for e in answer.list("Cache-Control")]
+        assert "private" in elements
+        assert "public" not in elements
+
+
+@pytest.mark.parametrize("name", [
+    "CDN-Cache-Control", "Cloudflare-CDN-Cache-Control", "Surrogate-Control",
+    "X-Accel-Expires", "Edge-Control", "Some-Vendors-CDN-Cache-Control"])
+def test_what_overrules_private_is_dropped(site, name):
+    web = site()
+    fields = {"Cache-Control": "private", name: "max-age=600"}
+    web.play(fields=dict(fields, **{"Content-Type": "text/html"}))
+    assert web.browser().navigate().has(name)
+    web.release(50)
+    assert not web.browser().navigate().has(name)
+    assert not web.browser().request("/", {"Accept": "*/*"}).has(name)
+    web.play(fields=dict(fields, **{"Content-Type": "text/css"}))
+    assert web.browser().asset().has(name)
+
+
+def test_redirect_to_a_page_is_private(site):
+    """A 301 is kept even if nothing says so."""
+    web = site()
+    web.play(status="301 Moved Permanently", fields={"Location": "/new"})
+    web.release(50)
+    assert web.browser().request("/").list("Cache-Control") == ["private"]
+
+
+def test_cacheable_strict(site):
+    web = site({"sticky": {"cacheable": "strict"}})
+    web.play(fields={"Cache-Control": "public", "Content-Type": "text/css"})
+    assert web.browser().asset().one("Cache-Control") == "public"
+    web.release(50)
+    assert web.browser().asset().one("Cache-Control") == "private"
+
+
+def test_cacheable_keep_goes_by_the_address(site):
+    """No cookie comes with such pages: nobody is to change at each reload."""
+    web = site({"sticky": {"cacheable": "keep"}})
+    web.play(fields={"Cache-Control": "public", "Content-Type": "text/html"})
+    web.release(50)
+    for i in range(12):
+        agent = {"User-Agent": "agent %d" % i}
+        got = {web.browser().navigate(**agent).body for _ in range(3)}
+        got |= {web.browser().asset(**agent).body for _ in range(3)}
+        assert len(got) == 1
 
 
 def test_cacheable_keep(site):
@@ -647,12 +746,43 @@ def test_cookie_attributes_from_the_config(site):
                           "domain=example.com", "max-age=3600"}
 
 
+@pytest.mark.parametrize("sticky,fields,expected", [
+    ({}, {}, {"samesite=lax"}),
+    ({}, {"X-Forwarded-Proto": "https"}, {"samesite=lax", "secure"}),
+    ({}, {"X-Forwarded-Proto": "HTTPS, http"}, {"samesite=lax", "secure"}),
+    ({}, {"X-Forwarded-Proto": "http"}, {"samesite=lax"}),
+    ({"secure": "always"}, {}, {"samesite=lax", "secure"}),
+    ({"secure": "never"}, {"X-Forwarded-Proto": "https"}, {"samesite=lax"}),
+    ({"same_site": "strict"}, {}, {"samesite=strict"}),
+    ({"same_site": "none", "secure": "always"}, {},
+     {"samesite=none", "secure"}),
+    # Browsers take None from Secure cookies only.
+    ({"same_site": "none"}, {}, {"samesite=lax"}),
+    ({"same_site": "none", "partitioned": True},
+     {"X-Forwarded-Proto": "https"},
+     {"samesite=none", "secure", "partitioned"}),
+    ({"same_site": "none", "partitioned": True}, {}, {"samesite=lax"})],
+    ids=repr)
+def test_same_site_and_secure(site, sticky, fields, expected):
+    web = site({"sticky": sticky})
+    _, attributes = web.browser().navigate(**fields).cookies()["perch"]
+    assert attributes - {"path=/", "httponly"} == expected
+
+
+def test_strangers_do_not_say_what_is_secure(site):
+    web = site(trusted_proxies=[])
+    _, attributes = web.browser().navigate(
+        **{"X-Forwarded-Proto": "https"}).cookies()["perch"]
+    assert "secure" not in attributes
+
+
 def test_services_of_one_host_have_cookies_of_their_own(start, backends):
     pages, api = backends("pages", "api")
     perch = start({
-        "pages": {"match": {"hosts": ["site"]}, "versions": {"v1": pages}},
+        "pages": {"match": {"hosts": ["site"]}, "stable": "v1",
+                  "versions": {"v1": pages, "v2": pages}},
         "api": {"match": {"hosts": ["site"], "paths": ["/api"]},
-                "versions": {"v1": api}}})
+                "versions": {"v1": api, "v2": api}, "stable": "v1"}})
     with RawClient(perch.port) as client:
         browser = Browser(client, "site")
         assert len(browser.navigate("/").cookies()) == 1

@@ -6,7 +6,7 @@ far from enough to end it.
 
 import pytest
 
-from perchtest import RawClient, Truncated, respond, wait_for
+from perchtest import RawClient, Truncated, respond, seed_cookie, wait_for
 from perchtest.browser import FETCH, NAVIGATE, SCRIPT
 
 GRPC = {"Content-Type": "application/grpc", "TE": "trailers"}
@@ -78,7 +78,7 @@ class Site:
         self.n += 1
         with RawClient(self.perch.port) as client:
             client.send_request(method, "/assets/x", "test", dict(
-                fields, Cookie="perch=%05x.-.-.-" % self.n),
+                fields, Cookie="perch=" + seed_cookie(self.n)),
                 b"hello" if method == "POST" else None)
             try:
                 return client.read_response(method).status
@@ -202,7 +202,8 @@ def test_rescued_hurts_nobody_but_those_who_watch(start, backends):
         perch.admin.release(unit, "v2", 100)
     a2.play(_missing)
     with RawClient(perch.port) as client:
-        jar = {"Cookie": "perch_web=00001.-.-.-; perch_api=00001.-.-.-"}
+        jar = {"Cookie": "perch_web=%s; perch_api=%s" % (
+            seed_cookie(1), seed_cookie(1, "api"))}
         assert client.request(fields=dict(NAVIGATE, **jar)).body == b"w2"
         assert client.request(target="/api/x", fields=dict(
             SCRIPT, **jar)).body == b"a1"
@@ -220,9 +221,10 @@ def test_rescued_hurts_nobody_but_those_who_watch(start, backends):
 
 
 @pytest.mark.parametrize("fields", [
-    {"Cookie": "perch_page=%05x.-.-.-"},
-    {"Cookie": "perch_entry=%05x.-.-.-"},
-    {"X-Perch-Version": "page=v2;cell=%05x"}], ids=repr)
+    {"Cookie": "perch_page=" + seed_cookie(1, "page")},
+    {"Cookie": "perch_entry=" + seed_cookie(1, "entry")},
+    {"X-Perch-Version": "page=v2;cell=00001"}], ids=[
+        "its own", "another one's", "the caller's"])
 def test_neighbour_of_any_service_of_a_group(start, backends, fields):
     """Its clients are known by whichever of them they come from."""
     v1, v2, api = backends("v1", "v2", "api")
@@ -236,13 +238,11 @@ def test_neighbour_of_any_service_of_a_group(start, backends, fields):
         plans={"watching": {"watch": ["api"]}})
     perch.ctl("release", "start", "shop", "v2", "--share", "100")
     api.play(respond(b"no", "500 Internal Server Error"))
-    cell = 1
     with RawClient(perch.port) as client:
         assert client.request(target="/page", fields=dict(
-            NAVIGATE, Cookie="perch_page=%05x.-.-.-" % cell)).body == b"v2"
+            NAVIGATE, Cookie="perch_page=" + seed_cookie(1, "page"))).body == b"v2"
         assert client.request(target="/api/x", fields=dict(
-            SCRIPT, **{name: value % cell for name, value in fields.items()}
-        )).status == 500
+            SCRIPT, **fields)).status == 500
     wait_for("the judge's count", lambda: {
         s["name"]: s["candidate"]["hurt"] for s in perch.admin.service("shop")
         ["release"]["signals"]}["watch.api"] == 1)

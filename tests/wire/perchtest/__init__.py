@@ -13,6 +13,7 @@ from .admin import LEAST_SHARE, Admin, Metrics
 from .backend import Connection, PeerClosed, ScriptedBackend, Void, respond
 from .browser import Browser
 from .client import RawClient
+from .cookie import pin_cookie, seed_cookie, sign
 from .http1 import Message, ProtocolError, Truncated
 from .load import Load
 from .perch import Perch, free_port
@@ -23,5 +24,5 @@ __all__ = [
     "Admin", "Browser", "Connection", "LEAST_SHARE", "Load", "Message",
     "Metrics", "PATIENCE", "PeerClosed", "Perch", "ProtocolError",
     "RawClient", "ScriptedBackend", "Terminal", "Truncated", "Void",
-    "free_port", "respond", "wait_for",
+    "free_port", "pin_cookie", "respond", "seed_cookie", "sign", "wait_for",
 ]

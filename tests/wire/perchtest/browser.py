@@ -1,5 +1,7 @@
 """browser: requests with the fields that browsers send, and a cookie jar."""
 
+from .cookie import pin_cookie, seed_cookie
+
 NAVIGATE = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document",
             "Sec-Fetch-Site": "none", "Accept": "text/html,*/*;q=0.8"}
 SCRIPT = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "script",
@@ -7,7 +9,12 @@ SCRIPT = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "script",
 FETCH = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty",
          "Sec-Fetch-Site": "same-origin", "Accept": "*/*"}
 # On what comes of a page of v1, by a client with this seed.
-OF_V1 = {"Cookie": "perch=12345.0.-.v1"}
+OF_V1 = {"Cookie": "perch=" + pin_cookie("12345", "v1")}
+
+# By a client that its bucket draws: without a page that was loaded.
+DRAWN = {"Cookie": "perch=" + seed_cookie("12345")}
+# Of a service in which those of trusted_proxies may name a version.
+OVERRIDE = {"sticky": {"override": "trusted"}}
 
 
 class Browser:
@@ -45,4 +52,4 @@ class Browser:
     @property
     def pin(self):
         """The version that the cookie names."""
-        return self.jar["perch"].split(".", 3)[3]
+        return ".".join(self.jar["perch"].split(".")[5:-1])

@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 
 from .admin import Admin
+from .cookie import SECRET
 from .terminal import Terminal
 from .wait import PATIENCE, wait_for
 
@@ -156,12 +157,14 @@ class Perch:
                        "stable": "v1"}})
 
     Further settings are laid over the template as keyword arguments. Ports
-    are chosen; state_dir is a folder of its own where state=True. Where output
-    is a descriptor, stdout and stderr go there, and not to stderr().
+    are chosen; state_dir is a folder of its own where state=True. secret=None
+    leaves perch to a secret of its own. Where output is a descriptor, stdout
+    and stderr go there, and not to stderr().
     """
 
     def __init__(self, services, state=False, folder=None, start=True,
                  nofile=None, environment=None, admin=None, output=None,
+                 secret=SECRET,
                  **settings):
         self._own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="perch-test-")
@@ -181,6 +184,11 @@ class Perch:
             "listeners": [{"bind": "127.0.0.1:%d" % self.port}],
             "admin": {"bind": self._admin_bind},
         }
+        if secret is not None:
+            template["sticky"] = {
+                "secret": os.path.join(self.folder, "secret")}
+            with open(template["sticky"]["secret"], "w") as file:
+                print(secret, file=file)
         if state:
             template["state_dir"] = os.path.join(self.folder, "state")
             os.makedirs(template["state_dir"], exist_ok=True)
