@@ -33,8 +33,7 @@ struct config_timeouts {
 	uint64_t upstream_idle_ns; /* upstream_idle: unused upstream connection; 60s */
 	uint64_t connect_ns;       /* connect: to an endpoint (s); 2s */
 	uint64_t queue_ns;         /* queue: wait for an upstream connection (s); 5s */
-	uint64_t
-		response_ns; /* response: request sent to response head (s); 60s */
+	uint64_t response_ns;      /* response: request sent to response head (s); 60s */
 	uint64_t response_idle_ns; /* response_idle: between reads of a response body (s); 30s */
 	uint64_t tunnel_ns;        /* tunnel: idle upgraded connection (s); 1h */
 };
