@@ -303,8 +303,8 @@ const struct schema_key schema_keys[] = {
 		 sticky.anonymous),
 		DEFAULT("address"), CHOICES("address", "random", "stable"),
 		HELP("Where a client goes that has neither cookie nor key and "
-		     "asks for no page (an app, a program): by its address "
-		     "and User-Agent, so that it stays; each request as "
+		     "asks for no page (an app, a program): by its "
+		     "address, so that it stays; each request as "
 		     "chance has it; or to stable.")},
 	{ONE("services.NAME.sticky.cacheable", CHOICE, config_service,
 		 sticky.cacheable),

@@ -23,6 +23,7 @@ identify_short(struct slice name)
 		return IS("accept")   ? FIELD_ACCEPT
 		       : IS("cookie") ? FIELD_COOKIE
 		       : IS("expect") ? FIELD_EXPECT
+		       : IS("origin") ? FIELD_ORIGIN
 				      : FIELD_OTHER;
 	case 7:
 		return IS("referer")   ? FIELD_REFERER

@@ -1,8 +1,5 @@
 #include "proxy/identity.h"
 
-#include <string.h>
-
-#include "base/hash.h"
 #include "http/field.h"
 
 /* --- cookies ------------------------------------------------------------------ */
@@ -145,31 +142,23 @@ identity_read_cookies(const struct exchange *exchange,
 
 /* --- the address ---------------------------------------------------------------- */
 
-#define AGENT_MAX 256 /* bytes of User-Agent; what differs comes before */
 bool
 identity_hash_address(const struct exchange *exchange, uint64_t *hash)
 {
 	const struct snapshot *snapshot = exchange->view->snapshot;
 	const struct config *config = snapshot->config;
 	struct registry_clients *clients = exchange->service->registry->clients;
-	struct slice agent = message_find(&exchange->request, FIELD_USER_AGENT);
-	struct address client =
-		forward_client_address(&exchange->request, &exchange->peer,
-			config->trusted_proxies, config->n_trusted_proxies);
-	uint8_t text[ADDRESS_LASTING_SIZE + AGENT_MAX];
-	size_t len = address_lasting(&client, text);
+	struct address client = forward_client_address(&exchange->request,
+		&exchange->peer, config->trusted_proxies,
+		config->n_trusted_proxies);
+	uint8_t bytes[ADDRESS_LASTING_SIZE];
+	size_t len = address_lasting(&client, bytes);
 
-	if (clients != NULL &&
-		shared_address_count(&clients[exchange->shard->index].addresses,
-			(uint32_t)hash_bytes(text, len, 0),
-			exchange->shard->now_ns))
-		return false;
-	if (agent.len > AGENT_MAX)
-		agent.len = AGENT_MAX;
-	if (agent.len > 0)
-		memcpy(text + len, agent.ptr, agent.len);
-	*hash = siphash(&snapshot->cookie_keys.keys[0], text, len + agent.len);
-	return true;
+	*hash = siphash(&snapshot->cookie_keys.keys[0], bytes, len);
+	return clients == NULL ||
+	       !shared_address_count(
+		       &clients[exchange->shard->index].addresses,
+		       (uint32_t)(*hash >> 32), exchange->shard->now_ns);
 }
 
 void

@@ -33,8 +33,10 @@ struct identity {
 void identity_read_cookies(const struct exchange *exchange,
 	const struct snapshot_service *service, struct identity *out);
 
-/* Of the client's address, by which it may be known, and its User-Agent; keyed,
- * so that nobody can foresee the cell. False if too many share the address. */
+/* Of the client's address, by which it may be known; keyed, so that nobody can
+ * foresee the cell. Of nothing else: one program sends User-Agent with some of
+ * its requests, and not, or another one, with the WebSocket that belongs to them.
+ * False if too many share the address. */
 bool identity_hash_address(const struct exchange *exchange, uint64_t *hash);
 
 /* Counts that the service's request was known so. */

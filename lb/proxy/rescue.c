@@ -42,20 +42,6 @@ is_one_of(struct slice word, const struct slice *words, size_t n)
 	return false;
 }
 
-/* Fetch destinations that are never answered with a page. */
-static bool
-asks_for_asset(const struct message *request)
-{
-	static const struct slice assets[] = {{"audio", 5},
-		{"audioworklet", 12}, {"font", 4}, {"image", 5}, {"json", 4},
-		{"manifest", 8}, {"paintworklet", 12}, {"script", 6},
-		{"serviceworker", 13}, {"sharedworker", 12}, {"style", 5},
-		{"track", 5}, {"video", 5}, {"worker", 6}, {"xslt", 4}};
-
-	return is_one_of(message_find(request, FIELD_SEC_FETCH_DEST), assets,
-		sizeof(assets) / sizeof(assets[0]));
-}
-
 /* The path's last part behind its last dot; or nothing. */
 static struct slice
 extension_of(const struct message *request)
@@ -73,10 +59,53 @@ extension_of(const struct message *request)
 	return (struct slice){path.ptr + start, len - start};
 }
 
+/* Does the path name a script, a style, a font, an image? */
+static bool
+has_asset_path(const struct message *request)
+{
+	static const struct slice extensions[] = {{"avif", 4}, {"bmp", 3},
+		{"cjs", 3}, {"css", 3}, {"eot", 3}, {"gif", 3}, {"ico", 3},
+		{"jpeg", 4}, {"jpg", 3}, {"js", 2}, {"map", 3}, {"mjs", 3},
+		{"otf", 3}, {"png", 3}, {"svg", 3}, {"ttf", 3}, {"wasm", 4},
+		{"webmanifest", 11}, {"webp", 4}, {"woff", 4}, {"woff2", 5}};
+
+	return is_one_of(extension_of(request), extensions,
+		sizeof(extensions) / sizeof(extensions[0]));
+}
+
+/* Has the browser not said what it asks for? There is no Sec-Fetch over plain
+ * HTTP, and a service worker that passes a page's request on leaves its
+ * destination empty. */
+static bool
+is_untold(const struct message *request)
+{
+	return !sticky_has_fetch_metadata(request) ||
+	       (slice_equal(message_find(request, FIELD_SEC_FETCH_DEST),
+			SLICE("empty")) &&
+		       slice_equal(message_find(request, FIELD_SEC_FETCH_MODE),
+			       SLICE("no-cors")));
+}
+
+/* Is it never answered with a page? So say the destinations of a fetch. */
+static bool
+asks_for_asset(const struct message *request)
+{
+	static const struct slice assets[] = {{"audio", 5},
+		{"audioworklet", 12}, {"font", 4}, {"image", 5}, {"json", 4},
+		{"manifest", 8}, {"paintworklet", 12}, {"script", 6},
+		{"serviceworker", 13}, {"sharedworker", 12}, {"style", 5},
+		{"track", 5}, {"video", 5}, {"worker", 6}, {"xslt", 4}};
+
+	if (is_untold(request))
+		return has_asset_path(request);
+	return is_one_of(message_find(request, FIELD_SEC_FETCH_DEST), assets,
+		sizeof(assets) / sizeof(assets[0]));
+}
+
 /*
  * Is it the same for everybody who asks? So say a browser's Sec-Fetch-Dest or,
- * where there is no Sec-Fetch at all, the path. Only that may be remembered for
- * others: whether somebody's cart is there says nothing about another's.
+ * where it is untold, the path. Only that may be remembered for others: whether
+ * somebody's cart is there says nothing about another's.
  */
 static bool
 is_same_for_all(const struct message *request)
@@ -84,20 +113,13 @@ is_same_for_all(const struct message *request)
 	static const struct slice destinations[] = {{"font", 4}, {"image", 5},
 		{"manifest", 8}, {"script", 6}, {"serviceworker", 13},
 		{"sharedworker", 12}, {"style", 5}, {"worker", 6}};
-	static const struct slice extensions[] = {{"avif", 4}, {"bmp", 3},
-		{"cjs", 3}, {"css", 3}, {"eot", 3}, {"gif", 3}, {"ico", 3},
-		{"jpeg", 4}, {"jpg", 3}, {"js", 2}, {"map", 3}, {"mjs", 3},
-		{"otf", 3}, {"png", 3}, {"svg", 3}, {"ttf", 3}, {"wasm", 4},
-		{"webmanifest", 11}, {"webp", 4}, {"woff", 4}, {"woff2", 5}};
 
 	if (message_find_name(request, SLICE("authorization")).ptr != NULL)
 		return false;
-	if (sticky_has_fetch_metadata(request))
-		return is_one_of(message_find(request, FIELD_SEC_FETCH_DEST),
-			destinations,
-			sizeof(destinations) / sizeof(destinations[0]));
-	return is_one_of(extension_of(request), extensions,
-		sizeof(extensions) / sizeof(extensions[0]));
+	if (is_untold(request))
+		return has_asset_path(request);
+	return is_one_of(message_find(request, FIELD_SEC_FETCH_DEST),
+		destinations, sizeof(destinations) / sizeof(destinations[0]));
 }
 
 static enum rescue_need

@@ -11,11 +11,14 @@
 
 /* --- caches ------------------------------------------------------------------ */
 
-/* What shows a client its version: a page, and what leads to one. */
+/* What shows a client its version: a page, the part of one that frameworks fetch
+ * in its place (React's server components), and what leads to one. */
 static bool
 is_page(const struct exchange *exchange, const struct message *response)
 {
 	return exchange->is_page || forward_is_html(response) ||
+	       slice_starts_with(message_find(response, FIELD_CONTENT_TYPE),
+		       SLICE("text/x-component")) ||
 	       (response->status >= 300 && response->status < 400 &&
 		       response->status != 304);
 }

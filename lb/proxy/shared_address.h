@@ -1,7 +1,7 @@
 /*
  * shared_address: which addresses too many clients share.
  *
- * A client without cookie and key goes by its address and User-Agent. Where a
+ * A client without cookie and key goes by its address. Where a
  * balancer hides its clients' addresses that would move all of them at once, and
  * they would count as one; so an address with more than a twentieth of such
  * requests in about an hour, and many, is nobody's. One worker's, for one

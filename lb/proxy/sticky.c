@@ -429,28 +429,32 @@ kind_by_accept(const struct message *request)
 	return request->method == HTTP_GET ? STICKY_NAVIGATION : STICKY_SUBPAGE;
 }
 
-/* Does Referer name a page of the host that is asked? */
+/* Is what stands behind "://" the host that is asked, and then nothing of it? */
 static bool
-is_referred_by_itself(const struct message *request)
+names_host(struct slice url, struct slice host)
 {
-	struct slice referer = message_find(request, FIELD_REFERER);
-	struct slice host = message_slice(request, request->host);
+	const char *slashes =
+		url.len > 0 ? memmem(url.ptr, url.len, "://", 3) : NULL;
+	const char *end = url.ptr + url.len;
 	struct slice start;
-	const char *slashes;
 
-	if (referer.len == 0 || host.len == 0)
+	if (slashes == NULL || host.len == 0)
 		return false;
-	slashes = memmem(referer.ptr, referer.len, "://", 3);
-	if (slashes == NULL)
-		return false;
-	start.ptr = slashes + 3;
-	start.len = host.len;
-	if ((size_t)(referer.ptr + referer.len - start.ptr) < host.len ||
+	start = (struct slice){slashes + 3, host.len};
+	if ((size_t)(end - start.ptr) < host.len ||
 		!slice_equal_nocase(start, host))
 		return false;
 	start.ptr += host.len;
-	return start.ptr == referer.ptr + referer.len || *start.ptr == '/' ||
-	       *start.ptr == '?';
+	return start.ptr == end || *start.ptr == '/' || *start.ptr == '?';
+}
+
+static bool
+is_from_itself(const struct message *request)
+{
+	struct slice host = message_slice(request, request->host);
+
+	return names_host(message_find(request, FIELD_REFERER), host) ||
+	       names_host(message_find(request, FIELD_ORIGIN), host);
 }
 
 void
@@ -463,7 +467,7 @@ sticky_read_request(const struct message *request, struct sticky_request *out)
 	if (!sticky_has_fetch_metadata(request)) {
 		if (!is_prefetch)
 			out->kind = kind_by_accept(request);
-		out->is_same_origin = is_referred_by_itself(request);
+		out->is_same_origin = is_from_itself(request);
 		return;
 	}
 	site = message_find(request, FIELD_SEC_FETCH_SITE);

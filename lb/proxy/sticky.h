@@ -111,7 +111,7 @@ struct sticky_input {
 	uint64_t key_hash; /* XXH3_64 of the client key */
 	/* Where sticky_needs_address(): no address if too many share it. */
 	bool has_address;
-	uint64_t address_hash; /* keyed: of address and User-Agent */
+	uint64_t address_hash;   /* keyed */
 	uint32_t random; /* the seed of a client with none of these */
 };
 
@@ -145,8 +145,8 @@ uint32_t sticky_cell(uint64_t key_hash);
 /*
  * Reads Sec-Fetch-* (Fetch Metadata Request Headers, 2021), or where none came,
  * as from old browsers and over plain HTTP, what stands in for them: a page is
- * what Accept lists text/html for, and who names a page of this host in Referer
- * is of the same origin.
+ * what Accept lists text/html for, and who names this host in Origin (a page's
+ * WebSocket) or a page of it in Referer is of the same origin.
  */
 void
 sticky_read_request(const struct message *request, struct sticky_request *out);

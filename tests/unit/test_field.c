@@ -31,6 +31,7 @@ static const struct {
 	{"If-Range", FIELD_IF_RANGE},
 	{"If-Unmodified-Since", FIELD_IF_UNMODIFIED_SINCE},
 	{"Keep-Alive", FIELD_KEEP_ALIVE},
+	{"Origin", FIELD_ORIGIN},
 	{"Proxy-Connection", FIELD_PROXY_CONNECTION},
 	{"Range", FIELD_RANGE},
 	{"Referer", FIELD_REFERER},
@@ -103,7 +104,7 @@ test_claims_have_many_names(void **state)
 		"X-Forwarder", "X-Forwarded_Port", "Y-Forwarded-Port",
 		"X-Originals", "Accept-Encoding", "Accept-Language",
 		"Authorization", "Sec-CH-UA-Mobile", "Content-Encoding",
-		"Origin", "DNT", "Upgrade-Insecure-Requests", "X-Ssl-Client"};
+		"Origins", "DNT", "Upgrade-Insecure-Requests", "X-Ssl-Client"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(claims) / sizeof(claims[0]); i++)

@@ -1012,6 +1012,12 @@ test_same_origin_by_fetch_metadata_or_referer(void **state)
 	assert_false(is_same_origin("a.b", "Referer: a.b/\n"));
 	assert_false(is_same_origin("a.b", "Referer: \n"));
 	assert_false(is_same_origin("", "Referer: http:///\n"));
+	/* A page's WebSocket has no other sign. */
+	assert_true(is_same_origin("a.b:81", "Origin: http://a.b:81\n"));
+	assert_false(is_same_origin("a.b", "Origin: http://a.b.c\n"));
+	assert_false(is_same_origin("a.b", "Origin: null\n"));
+	assert_false(is_same_origin("a.b",
+		"Sec-Fetch-Site: cross-site\nOrigin: http://a.b\n"));
 	assert_false(is_same_origin("a.b", ""));
 }
 

@@ -196,6 +196,22 @@ def test_a_page_for_an_asset_is_missing_too(site, dest):
     assert nowhere.one("Cache-Control") == "no-store"
 
 
+@pytest.mark.parametrize("fields,is_found", [
+    # Over plain HTTP, and by a service worker that passes it on.
+    ({"Accept": "*/*"}, True),
+    (dict(SCRIPT, **{"Sec-Fetch-Dest": "empty"}), True),
+    # A fetch may well want a page.
+    (FETCH, False)], ids=["plain", "worker", "fetch"])
+def test_a_page_for_what_the_path_calls_an_asset(site, fields, is_found):
+    web = site()
+    web.play(missing=b"<html>", missing_status="200 OK",
+             missing_fields=[("Content-Type", "text/html")])
+    web.release()
+    answer = web.client.request(
+        "GET", "/app-2.js", "test", dict(fields, **OF_V1))
+    assert answer.body == (b"two" if is_found else b"<html>")
+
+
 def test_recalled_answer_that_is_cut_is_cut(site):
     web = site()
     web.release()

@@ -655,6 +655,16 @@ def test_what_overrules_private_is_dropped(site, name):
     assert web.browser().asset().has(name)
 
 
+def test_part_that_stands_for_a_page_is_private(site):
+    """As Next.js fetches it, with s-maxage of a year."""
+    web = site()
+    web.play(fields={"Content-Type": "text/x-component",
+                     "Cache-Control": "s-maxage=31536000"})
+    web.release(50)
+    answer = web.browser().request("/?_rsc=x", FETCH)
+    assert answer.list("Cache-Control") == ["private"]
+
+
 def test_redirect_to_a_page_is_private(site):
     """A 301 is kept even if nothing says so."""
     web = site()
@@ -677,9 +687,9 @@ def test_cacheable_keep_goes_by_the_address(site):
     web.play(fields={"Cache-Control": "public", "Content-Type": "text/html"})
     web.release(50)
     for i in range(12):
-        agent = {"User-Agent": "agent %d" % i}
-        got = {web.browser().navigate(**agent).body for _ in range(3)}
-        got |= {web.browser().asset(**agent).body for _ in range(3)}
+        client = {"X-Forwarded-For": "192.0.2.%d" % i}
+        got = {web.browser().navigate(**client).body for _ in range(3)}
+        got |= {web.browser().asset(**client).body for _ in range(3)}
         assert len(got) == 1
 
 
