@@ -6,7 +6,7 @@ import time
 import pytest
 
 from perchtest import RawClient, respond, wait_for
-from perchtest.browser import FETCH
+from perchtest.browser import DRAWN, FETCH
 
 UPGRADE = {"Connection": "Upgrade", "Upgrade": "websocket",
            "Sec-WebSocket-Key": "x", "Sec-WebSocket-Version": "13"}
@@ -432,9 +432,9 @@ def test_long_answers_of_a_candidate_are_cut_at_a_rollback(rollout):
     web.v2.play(stream, respond(b"late", after=go_on))
     web.release()
     streams, waits = web.client(), web.client()
-    streams.send_request("GET", "/", "test", dict(FETCH))
+    streams.send_request("GET", "/", "test", dict(FETCH, **DRAWN))
     assert streams.reader.read_response_head().status == 200
-    waits.send_request("GET", "/", "test", dict(FETCH))
+    waits.send_request("GET", "/", "test", dict(FETCH, **DRAWN))
     web.v2.wait_heads(2)
     web.perch.admin.rollback("web")
     # Never a clean end.
