@@ -7,7 +7,7 @@ dist_man_MANS += packaging/man/perch.8 packaging/man/perch.yaml.5 \
 # says when they are stale, and this makes them anew in the source tree.
 EXTRA_DIST += \
 	README.md ARCHITECTURE.md CONTRIBUTING.md CHANGELOG.md \
-	docs/reference.md docs/reference.md.in packaging/man/perch.yaml.5.in
+	docs/reference.md docs/reference.md.in docs/releases.md packaging/man/perch.yaml.5.in
 
 docs: perch
 	./perch --print-reference man >reference.tmp
