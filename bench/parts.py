@@ -13,6 +13,10 @@ import sys
 import time
 import urllib.request
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
+    os.path.abspath(__file__))), "tests", "wire"))
+
+from perchtest.cookie import SECRET, seed_cookie  # noqa: E402
 from subjects import (Place, Subject, free_ports, mean_interval,
                       open_idle, perch_config, show, wait_for, wrk, write)
 
@@ -160,7 +164,7 @@ def compare_latency(got):
 
 # --- what the judge costs ----------------------------------------------------
 
-def judged_config(port, admin, backends):
+def judged_config(port, admin, backends, secret):
     pool = ", ".join(f'"127.0.0.1:{p}"' for p in backends)
     return f"""
 workers: 1
@@ -180,6 +184,7 @@ services:
     balance: {{policy: maglev, key: client}}
 plans:
   slow: {{steps: [10, 100], hold: 24h}}
+sticky: {{secret: {secret}}}
 admin: {{bind: "127.0.0.1:{admin}"}}
 state_dir: {{state}}
 """
@@ -187,12 +192,13 @@ state_dir: {{state}}
 
 def seeds_script(setting):
     """Clients that are on the side of their bucket, so that all count."""
+    cookies = [seed_cookie(i * 40503, "sticky") for i in range(1, 1025)]
     return write(f"{setting.directory}/seeds.lua", """
 local requests, at = {}, 0
+local cookies = {""" + ", ".join(f'"{one}"' for one in cookies) + """}
 function init(args)
    for i = 1, 1024 do
-      wrk.headers["Cookie"] = string.format(
-         "perch=%05x.-.-.-", (i * 40503) % 1048576)
+      wrk.headers["Cookie"] = "perch=" .. cookies[i]
       requests[i] = wrk.format("GET", "/128")
    end
 end
@@ -226,11 +232,12 @@ def judged(setting):
                               [str(p) for p in backends], False, setting.log)
     wait_for(backends[0], "backend", kid, setting.log)
     script = seeds_script(setting)
+    secret = write(f"{setting.directory}/secret", SECRET + "\n")
     runs = {}
     for name in ("alone", "judged"):
         port, admin = free_ports(2)
         runs[name] = (setting.start_perch(
-            name, port, judged_config(port, admin, backends)), admin, [])
+            name, port, judged_config(port, admin, backends, secret)), admin, [])
     post(runs["judged"][1], "/api/v1/services/sticky/release",
          '{"version": "v2"}')
     for turn in range(args.rounds + 1):

@@ -2,14 +2,17 @@
 and what it costs. Used by bench/run and bench/parts.py."""
 import math
 import os
+import random
 import re
 import socket
 import statistics
 import subprocess
 import sys
 import time
+import urllib.request
 
-SUBJECTS = ["floor", "nginx", "haproxy", "perch"]
+# before: an earlier build of perch, where one is named.
+SUBJECTS = ["floor", "nginx", "haproxy", "perch", "before"]
 # Of clients; haproxy wants 2.5 descriptors for each, of 20,000.
 CONNECTIONS_MAX = 7500
 ENDPOINTS = 4
@@ -263,7 +266,8 @@ class Subject:
 def start_subjects(args, place, directory, log, backends):
     subjects = []
     for name in SUBJECTS:
-        if args.only and name not in args.only:
+        if args.only and name not in args.only or \
+                name == "before" and not args.before:
             continue
         ports = free_ports(3)
         sticky_port = ports[1]
@@ -280,10 +284,12 @@ def start_subjects(args, place, directory, log, backends):
                 ports, backends, args.equal))
             argv = [args.haproxy, "-db", "-f", conf]
         else:
-            os.makedirs(f"{directory}/state", exist_ok=True)
-            conf = write(f"{directory}/perch.yaml", perch_config(
-                directory, ports, backends, ports[2]))
-            argv = [f"{args.build}/perch", "-c", conf]
+            place_of = f"{directory}/{name}"
+            os.makedirs(f"{place_of}/state", exist_ok=True)
+            conf = write(f"{place_of}/perch.yaml", perch_config(
+                place_of, ports, backends, ports[2]))
+            build = args.build if name == "perch" else args.before
+            argv = [f"{build}/perch", "-c", conf]
             sticky_port = ports[0]
         if not argv[0] or not os.access(argv[0], os.X_OK):
             print(f"bench: no {name} here, left out", file=sys.stderr)
@@ -296,15 +302,26 @@ def start_subjects(args, place, directory, log, backends):
 
 # --- driving and reckoning --------------------------------------------------
 
-def wrk_script(directory):
-    """Distinct cookies, one after the other; requests made beforehand."""
-    return write(f"{directory}/sticky.lua", """
+def ask_cookie(port):
+    """What a browser's first page brings; of who sets none, one as long."""
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/128", headers={
+        "Host": "sticky.test", "Accept": "text/html"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        said = answer.headers.get("Set-Cookie", "").split(";")[0]
+    return said or "perch=%029x" % random.getrandbits(116)
+
+
+def wrk_script(directory, subject):
+    """Distinct clients with the subject's own cookies, one after the other;
+    requests made beforehand."""
+    cookies = [ask_cookie(subject.sticky_port) for _ in range(256)]
+    return write(f"{directory}/sticky-{subject.name}.lua", """
 local requests, at = {}, 0
+local cookies = {""" + ", ".join(f'"{one}"' for one in cookies) + """}
 function init(args)
    for i = 1, 256 do
       wrk.headers["Host"] = "sticky.test"
-      wrk.headers["Cookie"] = string.format(
-         "perch=%05x.0.-.v1", (i * 40503) % 1048576)
+      wrk.headers["Cookie"] = cookies[i]
       requests[i] = wrk.format("GET", "/128")
    end
 end
