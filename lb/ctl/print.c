@@ -212,6 +212,26 @@ print_help(FILE *out, const json_t *version)
 		text_of(version, "name"), rate);
 }
 
+/* Of the requests since the start, how many knew their client by what. */
+static void
+print_known(FILE *out, const json_t *service)
+{
+	static const char *const names[][2] = {{"cookie", "cookie"},
+		{"key", "key"}, {"address", "address"}, {"none", "nothing"}};
+	const json_t *known = get(service, "known_by");
+	double all = 0;
+
+	for (size_t i = 0; i < 4; i++)
+		all += json_number_value(get(known, names[i][0]));
+	if (all <= 0)
+		return;
+	fputs("clients known by:", out);
+	for (size_t i = 0; i < 4; i++)
+		fprintf(out, "%s %s %.1f %%", i > 0 ? "," : "", names[i][1],
+			100 * json_number_value(get(known, names[i][0])) / all);
+	fputs("\n", out);
+}
+
 void
 print_service(FILE *out, const json_t *service)
 {
@@ -237,6 +257,7 @@ print_service(FILE *out, const json_t *service)
 	sheet_finish(out, &sheet);
 	json_array_foreach(get(service, "versions"), i, version)
 		print_help(out, version);
+	print_known(out, service);
 }
 
 void

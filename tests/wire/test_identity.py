@@ -574,3 +574,6 @@ def test_requests_are_counted_by_how_they_were_known(web):
         site.admin.wait_metric("perch_client_requests_total", n,
                                service="web", known_by=known)
     assert site.admin.service("web")["known_by"] == expected
+    _, text, _ = site.perch.ctl("status", "web")
+    assert "clients known by: cookie 33.3 %, key 16.7 %, address 33.3 %, " \
+        "nothing 16.7 %\n" in text
