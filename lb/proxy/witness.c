@@ -74,19 +74,16 @@ find_by_caller(const struct exchange *exchange,
 	       sticky_parse_caller(value, member->name, version, cell);
 }
 
+/* cookie: the member's, or NULL. */
 static bool
-find_by_cookie(const struct exchange *exchange,
-	const struct snapshot_service *member, uint32_t *cell,
-	struct slice *version)
+find_by_cookie(
+	const struct cookie *cookie, uint32_t *cell, struct slice *version)
 {
-	struct identity identity;
-
-	identity_read_cookies(exchange, member, &identity);
-	if (!identity.has_cookie || !identity.cookie.is_signed)
+	if (cookie == NULL || !cookie->is_signed)
 		return false;
-	*cell = identity.cookie.seed;
-	if (identity.cookie.is_pin)
-		*version = identity.cookie.version;
+	*cell = cookie->seed;
+	if (cookie->is_pin)
+		*version = cookie->version;
 	return true;
 }
 
@@ -113,7 +110,8 @@ enum telling { TELLS_NOTHING, TELLS_NO_SIDE, TELLS_SIDE };
  * its page is another version's than its bucket's. */
 static enum telling
 ask_member(const struct exchange *exchange,
-	const struct snapshot_service *member, struct crowd_facts *facts)
+	const struct snapshot_service *member, const struct cookie *cookie,
+	struct crowd_facts *facts)
 {
 	struct slice version = SLICE_NONE;
 	const struct release_record *record;
@@ -125,8 +123,7 @@ ask_member(const struct exchange *exchange,
 	candidate = release_candidate(record, &cell);
 	if (candidate == NULL ||
 		(!find_by_caller(exchange, member, &facts->cell, &version) &&
-			!find_by_cookie(
-				exchange, member, &facts->cell, &version) &&
+			!find_by_cookie(cookie, &facts->cell, &version) &&
 			!find_by_key(exchange, member, &facts->cell)))
 		return TELLS_NOTHING;
 	facts->generation = cell.generation;
@@ -141,20 +138,28 @@ ask_member(const struct exchange *exchange,
 }
 
 /* A group's client may come from any of its services: the first one that knows
- * it has the word. */
+ * it has the word. Cookies are read once for all of them. */
 static bool
 find_side(const struct exchange *exchange, const struct registry_watch *watch,
 	struct crowd_facts *facts)
 {
 	const struct snapshot_service *member = member_of(exchange, watch);
 	enum telling telling = TELLS_NOTHING;
+	struct identity identity;
 
 	if (member == NULL)
 		return false;
+	identity_read_cookies(exchange, member, &identity);
 	if (member->n_mates == 0)
-		return ask_member(exchange, member, facts) == TELLS_SIDE;
+		return ask_member(exchange, member,
+			       identity.has_cookie ? &identity.cookie : NULL,
+			       facts) == TELLS_SIDE;
 	for (size_t i = 0; i < member->n_mates && telling == TELLS_NOTHING; i++)
-		telling = ask_member(exchange, member->mates[i], facts);
+		telling = ask_member(exchange, member->mates[i],
+			identity.has_group_seed && identity.member == i
+				? &identity.member_cookie
+				: NULL,
+			facts);
 	return telling == TELLS_SIDE;
 }
 
