@@ -136,12 +136,14 @@ bool
 view_count_known(const struct registry *registry,
 	const struct registry_service *service, uint64_t known[STICKY_N_KNOWN])
 {
-	if (service->clients == NULL)
+	const struct registry_clients *clients = registry_clients_of(service);
+
+	if (clients == NULL)
 		return false;
 	for (unsigned i = 0; i < STICKY_N_KNOWN; i++) {
 		known[i] = 0;
 		for (unsigned j = 0; j < registry->n_workers; j++)
-			known[i] += load(&service->clients[j].known[i]);
+			known[i] += load(&clients[j].known[i]);
 	}
 	return true;
 }

@@ -49,8 +49,9 @@ const struct schema_key schema_keys[] = {
 	{LIST("trusted_proxies", CIDR, config, trusted_proxies,
 		 n_trusted_proxies),
 		DEFAULT("127.0.0.0/8, ::1"), ITEMS(0, 1024),
-		HELP("Who may name a version in sticky.header, and whose "
-		     "X-Forwarded-For is believed: addresses or blocks."),
+		HELP("Whose X-Forwarded-For and X-Forwarded-Proto are believed, "
+		     "and who may name a version where sticky.override says "
+		     "so: addresses or blocks."),
 		EXAMPLE("[10.0.0.0/8, \"::1\"]")},
 	{ONE("paths", CHOICE, config, paths), DEFAULT("canonical"),
 		CHOICES("canonical", "as_is"),
@@ -261,8 +262,8 @@ const struct schema_key schema_keys[] = {
 	{ONE("services.NAME.sticky.header", FIELD_NAME, config_service,
 		 sticky.header),
 		DEFAULT("X-Perch-Version"),
-		HELP("The field in which trusted clients ask for a version, "
-		     "and in which backends are told the one chosen.")},
+		HELP("The field in which clients may ask for a version, as "
+		     "override says, and in which backends are told the one chosen.")},
 	{ONE("services.NAME.sticky.cookie", COOKIE_NAME, config_service,
 		 sticky.cookie),
 		DEFAULT("perch"),

@@ -7,6 +7,7 @@
 #include "proxy/balance.h"
 #include "proxy/identity.h"
 #include "proxy/key.h"
+#include "proxy/set_cookie.h"
 #include "proxy/witness.h"
 
 static bool
@@ -109,6 +110,66 @@ fill_cookie(const struct exchange *exchange, const struct identity *identity,
 	if (input->pinned == STICKY_NONE)
 		return;
 	version = &service->versions[input->pinned];
+	input->pinned_standing =
+		release_standing_of(version->release, record, cell);
+	input->is_pinned_usable = balance_has_usable(exchange->shard, version);
+}
+
+/* What of this service stands where the group's version of that name does in its
+ * own; STICKY_NONE if nothing does. */
+static int
+counterpart_of(const struct exchange *exchange,
+	const struct snapshot_service *mate, const struct cookie *cookie,
+	const struct release_record *record, const struct sticky_input *input)
+{
+	const struct snapshot_service *service = exchange->service;
+	const struct release_version *candidate;
+	const struct release_record *mates;
+	struct release_cell cell;
+
+	mates = release_read(&mate->registry->release, &cell);
+	candidate = release_candidate(mates, &cell);
+	if (candidate != NULL && cookie->generation == mates->generation &&
+		slice_equal(cookie->version, slice_from_string(candidate->name)))
+		return input->candidate;
+	if (slice_equal(cookie->version, slice_from_string(mates->stable->name)))
+		return input->stable;
+	if (mates->previous != NULL && record->previous != NULL &&
+		slice_equal(cookie->version,
+			slice_from_string(mates->previous->stable->name)))
+		return index_of(service, record->previous->stable);
+	return STICKY_NONE;
+}
+
+/* The page that asks may be another service's of the group: then its pin, of the
+ * one navigated to last, speaks for this service too. */
+static void
+follow_group_pin(const struct exchange *exchange,
+	const struct identity *identity, const struct release_record *record,
+	const struct release_cell *cell, struct sticky_input *input)
+{
+	const struct snapshot_service *service = exchange->service;
+	const struct cookie *pin = &identity->pin_cookie;
+	const struct snapshot_version *version;
+	int index;
+
+	if (!identity->has_group_pin ||
+		input->request.kind == STICKY_NAVIGATION ||
+		service->mates[identity->pin_member] == service ||
+		(input->has_cookie && input->cookie.is_signed &&
+			input->cookie.is_pin &&
+			input->cookie.issued_min >= pin->issued_min))
+		return;
+	index = counterpart_of(exchange, service->mates[identity->pin_member],
+		pin, record, input);
+	if (index == STICKY_NONE)
+		return;
+	version = &service->versions[index];
+	input->has_cookie = true;
+	input->cookie = *pin;
+	input->cookie.has_endpoint = false;
+	input->cookie.version = version->name;
+	input->pinned = index;
 	input->pinned_standing =
 		release_standing_of(version->release, record, cell);
 	input->is_pinned_usable = balance_has_usable(exchange->shard, version);
@@ -219,30 +280,61 @@ fill_config(const struct exchange *exchange, struct sticky_input *input)
 	input->wants_cookie = exchange->service->wants_cookie;
 	input->has_affinity = settings->balance.affinity == CONFIG_TRUE;
 	input->keeps_cacheable = sticky->cacheable == CONFIG_CACHEABLE_KEEP;
-	input->is_kept_elsewhere = sticky->same_site == CONFIG_SAME_SITE_NONE;
+	input->is_kept_elsewhere = sticky->same_site == CONFIG_SAME_SITE_NONE &&
+				   set_cookie_is_secure(exchange);
 	input->lifetime_s = sticky->lifetime_ns / CLOCK_NS_PER_S;
 	if (input->lifetime_s > 0)
 		input->now_min =
 			(uint32_t)(clock_wall_ns() / (60 * CLOCK_NS_PER_S));
 }
 
+static bool
+has_conditions(const struct message *request)
+{
+	return message_has(request, FIELD_IF_NONE_MATCH) ||
+	       message_has(request, FIELD_IF_MODIFIED_SINCE) ||
+	       message_has(request, FIELD_IF_MATCH) ||
+	       message_has(request, FIELD_IF_UNMODIFIED_SINCE) ||
+	       message_has(request, FIELD_RANGE) ||
+	       message_has(request, FIELD_IF_RANGE);
+}
+
+/* May a cache hold a page of another version than the chosen one? */
+static bool
+has_other_pages(const struct exchange *exchange,
+	const struct release_record *record, const struct release_cell *cell)
+{
+	const struct snapshot_service *service = exchange->service;
+
+	for (size_t i = 0; i < service->n_versions; i++)
+		if (&service->versions[i] != exchange->version &&
+			release_standing_of(service->versions[i].release,
+				record, cell) != STANDING_IDLE)
+			return true;
+	return false;
+}
+
 /*
  * Reads are asked anew where the client may hold another version's answer: a 304
- * would confirm it. Without a pin that may be so at the candidate, for what a
- * client has from before the release is stable's. Of reads only: a conditional
- * write must stay one.
+ * would confirm it. Without a pin nobody knows whose its pages are; its other
+ * things are stable's, most likely, from before the release. Of reads only: a
+ * conditional write must stay one.
  */
 static bool
-drops_conditions(
-	const struct exchange *exchange, const struct sticky_input *input)
+drops_conditions(const struct exchange *exchange,
+	const struct sticky_input *input, const struct release_record *record,
+	const struct release_cell *cell)
 {
 	const struct message *request = &exchange->request;
 
-	if (request->method != HTTP_GET && request->method != HTTP_HEAD)
+	if ((request->method != HTTP_GET && request->method != HTTP_HEAD) ||
+		!has_conditions(request))
 		return false;
 	if (input->has_cookie && input->cookie.is_pin)
 		return !slice_equal(
 			input->cookie.version, exchange->version->name);
+	if (exchange->is_page)
+		return has_other_pages(exchange, record, cell);
 	return input->is_running &&
 	       exchange->decision.version == input->candidate;
 }
@@ -286,6 +378,7 @@ choose_version(struct exchange *exchange)
 	input.pinned = STICKY_NONE;
 	identity_read_cookies(exchange, service, &identity);
 	fill_cookie(exchange, &identity, record, &cell, &input);
+	follow_group_pin(exchange, &identity, record, &cell, &input);
 	fill_key(exchange, &input);
 	if (sticky_needs_address(&input))
 		input.has_address =
@@ -299,7 +392,8 @@ choose_version(struct exchange *exchange)
 	exchange->is_navigation = input.request.kind == STICKY_NAVIGATION;
 	exchange->is_page = input.request.kind != STICKY_OTHER;
 	exchange->is_release_running = input.is_running;
-	exchange->drops_conditions = drops_conditions(exchange, &input);
+	exchange->drops_conditions = 
+		drops_conditions(exchange, &input, record, &cell);
 	if (identity.foreign.len > 0)
 		exchange->foreign_cookie = (struct span){
 			(uint32_t)(identity.foreign.ptr - request->base),

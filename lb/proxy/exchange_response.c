@@ -92,7 +92,10 @@ exchange_on_response(struct exchange *exchange, const struct message *response,
 		options.shielded_by = exchange->version->name;
 	else if (exchange->help == HELP_RESCUE || exchange->is_recalled)
 		options.rescued_by = exchange->version->name;
-	if (options.shielded_by.len > 0 || options.rescued_by.len > 0)
+	if (options.shielded_by.len > 0)
+		set_cookie_follow_shield(exchange);
+	if (options.rescued_by.len > 0 ||
+		(options.shielded_by.len > 0 && !exchange->is_page))
 		set_cookie_keep_private(exchange, response, &options);
 	else
 		set_cookie_prepare(exchange, response, &text, &options);

@@ -1,5 +1,6 @@
 #include "proxy/identity.h"
 
+#include "base/hash.h"
 #include "http/field.h"
 
 /* --- cookies ------------------------------------------------------------------ */
@@ -77,6 +78,16 @@ read_own(struct reading *reading, struct slice value, bool is_former_name)
 	}
 }
 
+static bool
+is_younger_pin(const struct identity *out, const struct cookie *cookie)
+{
+	const struct cookie *best = &out->pin_cookie;
+
+	return !out->has_group_pin || cookie->generation > best->generation ||
+	       (cookie->generation == best->generation &&
+		       cookie->issued_min > best->issued_min);
+}
+
 /* One by the name of a service of the group. */
 static void
 read_member(struct reading *reading, unsigned member, struct slice value)
@@ -88,6 +99,11 @@ read_member(struct reading *reading, unsigned member, struct slice value)
 
 	if (kind == VALUE_NONE || kind == VALUE_FOREIGN)
 		return;
+	if (kind == VALUE_OURS && cookie.is_pin && is_younger_pin(out, &cookie)) {
+		out->has_group_pin = true;
+		out->pin_member = member;
+		out->pin_cookie = cookie;
+	}
 	if (out->has_group_seed &&
 		(out->is_group_seed_signed != cookie.is_signed
 				? out->is_group_seed_signed
@@ -128,6 +144,7 @@ identity_read_cookies(const struct exchange *exchange,
 
 	out->has_cookie = false;
 	out->has_group_seed = false;
+	out->has_group_pin = false;
 	out->foreign = SLICE_NONE;
 	if (!message_has(request, FIELD_COOKIE))
 		return;
@@ -147,7 +164,9 @@ identity_hash_address(const struct exchange *exchange, uint64_t *hash)
 {
 	const struct snapshot *snapshot = exchange->view->snapshot;
 	const struct config *config = snapshot->config;
-	struct registry_clients *clients = exchange->service->registry->clients;
+	struct registry_clients *clients =
+		registry_clients_of(exchange->service->registry);
+	struct slice agent = message_find(&exchange->request, FIELD_USER_AGENT);
 	struct address client = forward_client_address(&exchange->request,
 		&exchange->peer, config->trusted_proxies,
 		config->n_trusted_proxies);
@@ -158,13 +177,16 @@ identity_hash_address(const struct exchange *exchange, uint64_t *hash)
 	return clients == NULL ||
 	       !shared_address_count(
 		       &clients[exchange->shard->index].addresses,
-		       (uint32_t)(*hash >> 32), exchange->shard->now_ns);
+		       (uint32_t)(*hash >> 32),
+		       hash_bytes(agent.ptr, agent.len, 0),
+		       exchange->shard->now_ns);
 }
 
 void
 identity_count(const struct exchange *exchange)
 {
-	struct registry_clients *clients = exchange->service->registry->clients;
+	struct registry_clients *clients =
+		registry_clients_of(exchange->service->registry);
 
 	if (clients != NULL)
 		meter_add(&clients[exchange->shard->index]

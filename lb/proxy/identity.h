@@ -23,6 +23,10 @@ struct identity {
 	bool is_group_seed_signed;
 	unsigned member; /* that one, in the group */
 	struct cookie member_cookie;
+	/* Of the group's page that was navigated to last: a genuine pin. */
+	bool has_group_pin;
+	unsigned pin_member;
+	struct cookie pin_cookie;
 	/* The value of one by the service's name that another perch signed; len
 	 * 0: none. It goes on to the backend, which may be that one. */
 	struct slice foreign;

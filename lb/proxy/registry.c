@@ -77,7 +77,7 @@ registry_free(struct registry *registry)
 		release_free(&service->release);
 		free_watchers(service);
 		free(service->meters);
-		free(service->clients);
+		free(registry_clients_of(service));
 		free(service);
 	}
 	table_free(&registry->by_name);
@@ -114,9 +114,13 @@ void
 registry_count_clients(
 	struct registry *registry, struct registry_service *service)
 {
-	if (service->clients == NULL)
-		service->clients = memory_zalloc_lines(
-			registry->n_workers * sizeof(*service->clients));
+	if (registry_clients_of(service) != NULL)
+		return;
+	/* Workers may be asking for it already. */
+	atomic_store_explicit(&service->clients,
+		memory_zalloc_lines(registry->n_workers *
+				    sizeof(struct registry_clients)),
+		memory_order_release);
 }
 
 struct registry_unit *

@@ -108,7 +108,7 @@ struct registry_service {
 	struct release release;
 	struct meter *meters; /* one for each worker: found no version */
 	/* One for each worker; NULL: it has never had several versions. */
-	struct registry_clients *clients;
+	_Atomic(struct registry_clients *) clients;
 	bool is_moving; /* control only: see proxy/releases */
 	/* Control only: see proxy/eviction. */
 	const struct release_version *candidate_seen;
@@ -194,7 +194,7 @@ struct registry_service *registry_service(
 	struct registry *registry, const char *name);
 struct registry_version *registry_version(struct registry *registry,
 	struct registry_service *service, const char *name);
-/* The service has several versions: before a worker learns of them. */
+/* The service has several versions. */
 void registry_count_clients(
 	struct registry *registry, struct registry_service *service);
 struct registry_endpoint *
@@ -212,6 +212,12 @@ registry_unit_of(const struct registry_service *service)
 {
 	return (struct registry_unit *)(uintptr_t)atomic_load_explicit(
 		&service->release.unit, memory_order_acquire);
+}
+
+static inline struct registry_clients *
+registry_clients_of(const struct registry_service *service)
+{
+	return atomic_load_explicit(&service->clients, memory_order_acquire);
 }
 
 /* One that only a coming or refused config knows has no members yet. */

@@ -87,9 +87,8 @@ fill(const struct exchange *exchange, enum sticky_set set,
 	cookie->version = exchange->version->name;
 }
 
-/* Did the client speak https, to perch or to who stands before it? */
-static bool
-is_secure(const struct exchange *exchange)
+bool
+set_cookie_is_secure(const struct exchange *exchange)
 {
 	struct slice scheme = exchange->scheme;
 	struct slice said;
@@ -159,7 +158,7 @@ write_cookie(const struct exchange *exchange, enum sticky_set set,
 	out = slice_append(out, SLICE("="));
 	out += cookie_format(&cookie, exchange->service->name,
 		&exchange->view->snapshot->cookie_keys, out);
-	out = append_attributes(out, sticky, is_secure(exchange));
+	out = append_attributes(out, sticky, set_cookie_is_secure(exchange));
 	return (struct slice){room, (size_t)(out - room)};
 }
 
@@ -179,6 +178,22 @@ set_cookie_prepare(const struct exchange *exchange,
 		forward_is_shared_cacheable(response))
 		return;
 	options->set_cookie = write_cookie(exchange, set, text);
-	if (options->set_cookie.len > 0 && !forward_forbids_sharing(response))
-		options->makes_private = true;
+	if (options->set_cookie.len == 0)
+		return;
+	options->drops_targeted = true;
+	options->makes_private = !forward_forbids_sharing(response);
+}
+
+void
+set_cookie_follow_shield(struct exchange *exchange)
+{
+	const struct config_sticky *sticky =
+		&exchange->service->settings->sticky;
+
+	if (!exchange->is_page || sticky->pin != CONFIG_PIN_DOCUMENT ||
+		(exchange->decision.set != STICKY_SET_PIN &&
+			!exchange->has_pin))
+		return;
+	exchange->decision.set = STICKY_SET_PIN;
+	exchange->moved_min = 0;
 }

@@ -17,6 +17,14 @@ void set_cookie_prepare(const struct exchange *exchange,
 	const struct message *response, struct forward_text *text,
 	struct forward_response_options *options);
 
+/* Does the client speak https, to perch or to who stands before it; and so, does
+ * the cookie go out as Secure? */
+bool set_cookie_is_secure(const struct exchange *exchange);
+
+/* A page of stable goes out in the place of the candidate's, which failed: what
+ * it asks for is to go where it came from, until the next one. */
+void set_cookie_follow_shield(struct exchange *exchange);
+
 /* The same for an answer that pins nobody: another version's. */
 void set_cookie_keep_private(const struct exchange *exchange,
 	const struct message *response,

@@ -27,12 +27,13 @@ slot_of(struct shared_address *table, uint32_t hash)
 	}
 	table->hashes[least] = hash;
 	table->excess[least] = table->counts[least];
+	table->agents[least] = 0;
 	return least;
 }
 
 bool
-shared_address_count(
-	struct shared_address *table, uint32_t hash, uint64_t now_ns)
+shared_address_count(struct shared_address *table, uint32_t hash,
+	uint64_t agent_hash, uint64_t now_ns)
 {
 	uint64_t half_ns = SHARED_ADDRESS_HALF_S * CLOCK_NS_PER_S;
 	uint32_t seen;
@@ -50,7 +51,10 @@ shared_address_count(
 	if (table->counts[slot] < UINT32_MAX)
 		table->counts[slot]++;
 	table->n_requests++;
+	table->agents[slot] |= UINT64_C(1) << (agent_hash & 63);
 	seen = table->counts[slot] - table->excess[slot];
 	return seen >= SHARED_ADDRESS_MIN &&
+	       __builtin_popcountll(table->agents[slot]) >=
+		       SHARED_ADDRESS_AGENTS &&
 	       (uint64_t)seen * SHARED_ADDRESS_PART > table->n_requests;
 }

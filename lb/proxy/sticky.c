@@ -78,19 +78,26 @@ is_page(const struct sticky_input *input)
 
 /*
  * Whom nothing is known of, and yet must not be drawn: who asks belongs to a
- * page that was loaded without a cookie, so before the release or from a cache;
- * or it is a page that won't get its cookie back.
+ * page that was loaded without a cookie, so before the release or from a cache
+ * (a frame or form of that page, too); or it is a page that won't get its cookie
+ * back, or none, as it is only fetched beforehand.
  */
 static bool
 belongs_to_stable(const struct sticky_input *input)
 {
-	if (input->request.kind == STICKY_SUBPAGE)
-		return input->request.is_embedded_elsewhere &&
-		       !input->is_kept_elsewhere;
-	if (is_page(input) || input->keeps_cacheable)
+	const struct sticky_request *request = &input->request;
+
+	/* There nobody has a cookie: all of a client goes by its address. */
+	if (input->keeps_cacheable)
 		return false;
-	return input->request.is_same_origin ||
-	       input->anonymous == STICKY_ANONYMOUS_STABLE;
+	if (request->kind == STICKY_NAVIGATION)
+		return false;
+	if (request->is_same_origin || request->is_prefetch)
+		return true;
+	if (request->kind == STICKY_SUBPAGE)
+		return request->is_embedded_elsewhere &&
+		       !input->is_kept_elsewhere;
+	return input->anonymous == STICKY_ANONYMOUS_STABLE;
 }
 
 /* Pages get a cookie; where they don't, as caches are to keep them, the address
@@ -207,7 +214,7 @@ does_pin_count(const struct sticky_input *input)
 	case STICKY_PIN_DOCUMENT:
 		return counts_for_document(input);
 	case STICKY_PIN_SESSION:
-		return counts_for_session(input);
+		return counts_for_session(input) || counts_for_document(input);
 	case STICKY_PIN_NONE:
 		return false;
 	}
@@ -268,13 +275,16 @@ static enum sticky_set
 set_with_page(const struct sticky_input *input,
 	const struct sticky_decision *decision)
 {
+	bool is_left = is_left_to_stable(input, decision->known);
+
 	/* It would not come back; or would sign a seed that isn't perch's. */
-	if (is_left_to_stable(input, decision->known) ||
+	if ((is_left && input->request.is_embedded_elsewhere) ||
 		is_by_former(input, decision->known))
 		return STICKY_SET_NOTHING;
 	if (input->pin == STICKY_PIN_NONE)
-		return is_seed_news(input, decision) ? STICKY_SET_SEED
-						     : STICKY_SET_NOTHING;
+		return !is_left && is_seed_news(input, decision)
+			       ? STICKY_SET_SEED
+			       : STICKY_SET_NOTHING;
 	return is_pin_news(input, decision) ? STICKY_SET_PIN
 					    : STICKY_SET_NOTHING;
 }
@@ -463,7 +473,8 @@ sticky_read_request(const struct message *request, struct sticky_request *out)
 	bool is_prefetch = lists(request, FIELD_SEC_PURPOSE, SLICE("prefetch"));
 	struct slice site, dest;
 
-	*out = (struct sticky_request){.kind = STICKY_OTHER};
+	*out = (struct sticky_request){
+		.kind = STICKY_OTHER, .is_prefetch = is_prefetch};
 	if (!sticky_has_fetch_metadata(request)) {
 		if (!is_prefetch)
 			out->kind = kind_by_accept(request);

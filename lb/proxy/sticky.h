@@ -66,6 +66,7 @@ struct sticky_request {
 	/* A page in another site's: its cookies come back only with SameSite:
 	 * None. */
 	bool is_embedded_elsewhere;
+	bool is_prefetch; /* it may be shown later without being asked for again */
 	bool is_asset; /* script, style, image, ...: by Sec-Fetch-Dest */
 };
 

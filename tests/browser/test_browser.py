@@ -24,7 +24,7 @@ def find_movers(perch, shares):
     with RawClient(perch.port) as connection:
         def is_moved(seed):
             answer = Browser(connection, jar={
-                "perch": seed_cookie(seed)}).navigate()
+                "perch": seed_cookie(seed, "shop")}).navigate()
             return b'name="version" content="v2"' in answer.body
 
         for before, share in zip([LEAST_SHARE, *shares], shares):
@@ -69,7 +69,7 @@ class Story:
     def open_client(self, name, seed=None):
         """Every other one without a cache: it asks perch for everything."""
         cookies = [] if seed is None else [
-            {"name": "perch", "value": seed_cookie(seed), "url": self.url}]
+            {"name": "perch", "value": seed_cookie(seed, "shop"), "url": self.url}]
         self.browser.open_client(name, cookies, is_caching=self.has_caches
                                  and len(self.clients) % 2 == 0)
         self.clients.append(name)

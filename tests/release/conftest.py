@@ -33,6 +33,8 @@ def shop(builds):
             settings.setdefault("workers", 2)
             settings.setdefault("log", {"level": "warn"})
             return stack.enter_context(Perch({"shop": dict({
-                "versions": builds, "stable": "v1"}, **(service or {}))},
+                "versions": builds, "stable": "v1",
+                # What is mixed is looked at here, not how fast it is mended.
+                "rescue": {"timeout": "10s"}}, **(service or {}))},
                 **settings))
         yield make

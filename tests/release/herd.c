@@ -169,6 +169,10 @@ write_request(const struct herd_client *client, const char *step, char *out)
 		kind == 'g' ? "POST" : "GET", path_len, step + 1,
 		of_page != NULL ? client->page : "",
 		of_page != NULL ? of_page + 1 : "", fields_of(kind));
+	/* Some keep no cookies: each has an address of its own. */
+	at += sprintf(at, "X-Forwarded-For: 10.0.%u.%u\r\n",
+		(unsigned)(client - clients) >> 8 & 255,
+		(unsigned)(client - clients) & 255);
 	if (kind == 'f')
 		at += sprintf(at, "X-Page: %s\r\n", client->page);
 	for (unsigned i = 0; i < HERD_JAR_MAX; i++) {

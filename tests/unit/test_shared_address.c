@@ -22,23 +22,36 @@ set_up(void **state)
 	return 0;
 }
 
-/* Counts n requests; was the last one shared? */
+static uint64_t n_asked;
+
+/* Counts n requests by as many names; was the last one shared? */
 static bool
 ask(uint32_t address, unsigned n)
 {
 	bool is_shared = false;
 
 	while (n-- > 0)
-		is_shared = shared_address_count(&table, address, now_ns);
+		is_shared = shared_address_count(
+			&table, address, n_asked++, now_ns);
 	return is_shared;
+}
+
+static void
+test_few_requests_are_not_many_clients(void **state)
+{
+	(void)state;
+	assert_false(ask(1, SHARED_ADDRESS_MIN - 1));
+	assert_true(ask(1, 1));
 }
 
 static void
 test_a_busy_client_is_not_many(void **state)
 {
 	(void)state;
-	assert_false(ask(1, SHARED_ADDRESS_MIN - 1));
-	assert_true(ask(1, 1));
+	for (unsigned i = 0; i < 10 * SHARED_ADDRESS_MIN; i++)
+		assert_false(shared_address_count(&table, 1,
+			i % (SHARED_ADDRESS_AGENTS - 1), now_ns));
+	assert_true(shared_address_count(&table, 1, 63, now_ns));
 }
 
 static void
@@ -97,6 +110,7 @@ main(void)
 {
 #define T(name) cmocka_unit_test_setup(name, set_up)
 	const struct CMUnitTest tests[] = {
+		T(test_few_requests_are_not_many_clients),
 		T(test_a_busy_client_is_not_many),
 		T(test_address_with_a_twentieth_is_shared),
 		T(test_shared_address_is_found_among_very_many),

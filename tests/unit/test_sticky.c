@@ -294,6 +294,7 @@ test_session_pin_holds_navigations_while_the_release_runs(void **state)
 	assert_decided(&input, V3, STICKY_PIN);
 }
 
+/* A page that is loaded is no worse off than with document. */
 static void
 test_session_pin_counts_in_its_generation_only(void **state)
 {
@@ -302,12 +303,21 @@ test_session_pin_counts_in_its_generation_only(void **state)
 	(void)state;
 	input.pin = STICKY_PIN_SESSION;
 	input.share_bp = STICKY_SHARE_FULL;
+	input.request.kind = STICKY_NAVIGATION;
 	pin_to(&input, V1, GENERATION - 1, STANDING_ACTIVE);
 	assert_decided(&input, V2, STICKY_BUCKET);
 	pin_to(&input, V3, GENERATION - 1, STANDING_DRAINING);
 	assert_decided(&input, V2, STICKY_BUCKET);
 	pin_to(&input, V1, GENERATION, STANDING_ACTIVE);
 	assert_decided(&input, V1, STICKY_PIN);
+	input.request.kind = STICKY_OTHER;
+	pin_to(&input, V1, GENERATION - 1, STANDING_ACTIVE);
+	assert_decided(&input, V1, STICKY_PIN);
+	pin_to(&input, V3, GENERATION - 1, STANDING_DRAINING);
+	assert_decided(&input, V3, STICKY_PIN);
+	pin_to(&input, V2, GENERATION - 1, STANDING_ACTIVE);
+	input.share_bp = 0;
+	assert_decided(&input, V1, STICKY_BUCKET);
 }
 
 static void
@@ -419,12 +429,16 @@ test_address_is_for_what_gets_no_cookie(void **state)
 	assert_false(sticky_needs_address(&input));
 	input.keeps_cacheable = true;
 	assert_true(sticky_needs_address(&input));
-	input.request.kind = STICKY_OTHER;
 	input.request.is_same_origin = true;
+	assert_true(sticky_needs_address(&input));
+	input.request.kind = STICKY_OTHER;
 	assert_true(sticky_needs_address(&input));
 	input.keeps_cacheable = false;
 	assert_false(sticky_needs_address(&input));
 	input.request.is_same_origin = false;
+	input.request.is_prefetch = true;
+	assert_false(sticky_needs_address(&input));
+	input.request.is_prefetch = false;
 	input.anonymous = STICKY_ANONYMOUS_RANDOM;
 	assert_false(sticky_needs_address(&input));
 	input.anonymous = STICKY_ANONYMOUS_STABLE;
@@ -446,8 +460,19 @@ test_who_is_left_to_stable(void **state)
 	assert_decided(&input, V1, STICKY_UNKNOWN);
 	assert_false(decide(&input).is_counted_by_bucket);
 	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	/* A frame of its page, or a form: and what comes after it. */
+	input.request.kind = STICKY_SUBPAGE;
+	assert_decided(&input, V1, STICKY_UNKNOWN);
+	assert_int_equal(decide(&input).set, STICKY_SET_PIN);
+	input.pin = STICKY_PIN_NONE;
+	assert_int_equal(decide(&input).set, STICKY_SET_NOTHING);
+	input.pin = STICKY_PIN_DOCUMENT;
 	input.request.kind = STICKY_NAVIGATION;
 	assert_decided(&input, V2, STICKY_BUCKET);
+	/* What may be shown later. */
+	input.request = (struct sticky_request){
+		.kind = STICKY_OTHER, .is_prefetch = true};
+	assert_decided(&input, V1, STICKY_UNKNOWN);
 	/* A frame in another site, whose cookie won't come back. */
 	input.request = (struct sticky_request){
 		.kind = STICKY_SUBPAGE, .is_embedded_elsewhere = true};
@@ -934,6 +959,9 @@ test_prefetch_is_no_navigation(void **state)
 		STICKY_OTHER);
 	assert_false(
 		read(HTTP_GET, BROWSER "Sec-Purpose: prefetch\n").is_asset);
+	assert_true(
+		read(HTTP_GET, BROWSER "Sec-Purpose: prefetch\n").is_prefetch);
+	assert_false(read(HTTP_GET, BROWSER).is_prefetch);
 	assert_int_equal(
 		kind(HTTP_GET, "Accept: text/html\nSec-Purpose: prefetch\n"),
 		STICKY_OTHER);

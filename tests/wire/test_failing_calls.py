@@ -428,5 +428,6 @@ def test_sends_that_take_a_byte(backends, scene, play, side):
     port = here.perch.port if side == "client" else backend.port
     here.failing.arm("send_one", times=400, port=port)
     assert outcome(here, play) in GOOD
-    assert here.failing.count >= 50 or play is play_refused
+    # The least answer has 43 bytes.
+    assert here.failing.count >= 43 or play is play_refused
     assert here.is_served()

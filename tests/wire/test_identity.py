@@ -15,7 +15,8 @@ from perchtest.browser import FETCH, NAVIGATE, SCRIPT
 from perchtest.perch import program
 
 IFRAME = dict(NAVIGATE, **{"Sec-Fetch-Dest": "iframe",
-                           "Sec-Fetch-Site": "same-origin"})
+                           "Sec-Fetch-Site": "same-site"})
+OWN_IFRAME = dict(IFRAME, **{"Sec-Fetch-Site": "same-origin"})
 AGENTS = 16  # that all of them are drawn alike: once in 30,000
 
 
@@ -146,14 +147,24 @@ def test_address_that_many_share_is_nobodys(web):
     site = web(share=50)
     seen = [site.ask({}).body]
     with RawClient(site.perch.port) as client:
-        while len(seen) < 1000:
-            seen.append(client.request(fields={}).body)
-        assert len(set(seen[:999])) == 1
-        after = [client.request(fields={}).body for _ in range(40)]
+        def ask(n):
+            return [client.request(fields={
+                "User-Agent": "app/%d" % (i % 40)}).body for i in range(n)]
+        seen += ask(998)
+        assert len(set(seen)) == 1
+        after = ask(40)
     assert set(after) == {b"v1", b"v2"}
     known = site.admin.service("web")["known_by"]
     assert known["address"] == 999
-    assert known["none"] == 41
+    assert known["none"] == 40
+
+
+def test_one_busy_client_is_not_many(web):
+    """It is to keep its version, however much it asks."""
+    site = web(share=50)
+    with RawClient(site.perch.port) as client:
+        assert len({client.request(fields={"User-Agent": "poller"}).body
+                    for _ in range(1200)}) == 1
 
 
 # -- pages within pages, and forms ------------------------------------------
@@ -167,6 +178,24 @@ def test_frame_keeps_its_version_and_its_parts(web):
         assert {browser.asset().body for _ in range(3)} == {page}
         seen.add(page)
     assert seen == {b"v1", b"v2"}
+
+
+@pytest.mark.parametrize("fields,method", [
+    (OWN_IFRAME, "GET"), (dict(OWN_IFRAME, **{"Sec-Fetch-Dest": "object"}),
+                          "GET"),
+    (dict(NAVIGATE, **{"Sec-Fetch-Site": "same-origin"}), "POST")],
+    ids=["frame", "object", "form"])
+def test_frames_and_forms_of_a_page_without_a_cookie_are_stables(
+        web, fields, method):
+    """It was open when the release began; and what it asks for afterwards
+    stays there too."""
+    site = web(share=100)
+    browser = site.browser()
+    body = b"x" if method == "POST" else None
+    assert browser.request("/widget", fields, method, body).body == b"v1"
+    assert browser.pin == "v1"
+    assert browser.request("/api", FETCH).body == b"v1"
+    assert browser.navigate().body == b"v2"
 
 
 def test_frame_goes_with_the_page_around_it(web):
@@ -234,6 +263,15 @@ def test_prefetched_page_goes_with_the_one_around_it(web):
     assert browser.asset().body == b"v1"
 
 
+@pytest.mark.parametrize("site", ["none", "cross-site"])
+def test_prefetched_page_of_who_has_no_cookie_is_stables(web, site):
+    """It is shown without being asked for again, and its parts are stable's."""
+    web = web(share=100)
+    page = web.ask(dict(NAVIGATE, **{
+        "Sec-Purpose": "prefetch;prerender", "Sec-Fetch-Site": site}))
+    assert (page.body, page.cookies()) == (b"v1", {})
+
+
 # -- services that share cookies --------------------------------------------
 
 def _services(backends, domains):
@@ -287,6 +325,41 @@ def test_neighbours_cookie_counts_as_absent(web):
         "perch": pin_cookie("12345", "v1", service="blog")})
     assert browser.navigate().body == b"v2"
     assert browser.seed != "12345"
+
+
+def test_services_of_a_group_go_with_its_page(start, backends):
+    """The page is one's, and what it calls is another's that is never
+    navigated to."""
+    made = {}
+    for name in ("page", "api"):
+        v1, v2 = backends(name + " v1", name + " v2")
+        made[name] = {"match": {"paths": ["/" + name]}, "group": "shop",
+                      "versions": {"v1": v1, "v2": v2}, "stable": "v1"}
+    perch = start(made)
+    perch.admin.word("shop", "release", version="v2", share=LEAST_SHARE)
+    with RawClient(perch.port) as client:
+        def call(browser):
+            return browser.request("/api", FETCH).body
+        while True:
+            old = Browser(client)
+            if old.navigate("/page").body == b"page v1":
+                break
+        assert call(old) == b"api v1"
+        perch.admin.word("shop", "share", share=100)
+        assert call(old) == b"api v1"
+        new = Browser(client)
+        assert new.navigate("/page").body == b"page v2"
+        assert call(new) == b"api v2"
+        # A page of the other one, from before, has no say any more.
+        seed = new.jar["perch_page"].split(".")[0]
+        generation, issued = new.jar["perch_page"].split(".")[1:4:2]
+        new.jar["perch_api"] = sign("%s.%s.-.%x.%x.v1" % (
+            seed, generation, int(issued, 16) - 9, int(issued, 16) - 9), "api")
+        assert call(new) == b"api v2"
+        # The old page drains where it is.
+        perch.admin.word("shop", "promote")
+        assert call(old) == b"api v1"
+        assert call(new) == b"api v2"
 
 
 # -- several, forged and former cookies -------------------------------------
@@ -557,6 +630,19 @@ def test_conditions_of_who_has_no_cookie_are_dropped_at_the_candidate(web):
     assert not site.v2.next_request().has("If-None-Match")
     site.ask(dict(FETCH, **condition))
     assert site.v1.next_request().has("If-None-Match")
+
+
+def test_pages_conditions_are_dropped_where_another_version_was(web):
+    """A 304 of stable would confirm the candidate's page, which a browser keeps
+    for longer than its cookie."""
+    site = web()
+    condition = dict(NAVIGATE, **{"If-Modified-Since": "x"})
+    site.ask(condition)
+    assert site.v1.next_request().has("If-Modified-Since")
+    site.admin.release("web", "v2", 100)
+    site.admin.rollback("web")
+    site.ask(condition)
+    assert not site.v1.requests[-1].has("If-Modified-Since")
 
 
 # -- how requests were known ------------------------------------------------

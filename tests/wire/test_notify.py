@@ -35,7 +35,7 @@ def notified(start, backends, hook):
 def to_webhook(webhook):
     if isinstance(webhook, dict):
         return webhook
-    return {"url": "http://%s/hook?secret" % webhook.address}
+    return {"url": "http://%s/hook?key-of-the-hook" % webhook.address}
 
 
 def say(perch):
@@ -74,7 +74,7 @@ def test_event_arrives_as_it_is(notified, hook):
     perch = notified(hook)
     line = say(perch)
     request = hook.next_request()
-    assert (request.method, request.target) == ("POST", "/hook?secret")
+    assert (request.method, request.target) == ("POST", "/hook?key-of-the-hook")
     assert request.body.decode() == line
     event = json.loads(line)
     assert event["event"] == "test"
@@ -249,8 +249,8 @@ def test_the_log_keeps_the_secret(notified, hook):
     hook.play(respond(status="500 Oops"), respond(status="404 None"))
     say(perch)
     wait_count(perch, "dropped", 1)
-    assert "secret" not in perch.stderr()
-    assert "secret" not in perch.admin.metrics().text
+    assert "key-of-the-hook" not in perch.stderr()
+    assert "key-of-the-hook" not in perch.admin.metrics().text
 
 
 # -- what else perch does meanwhile -------------------------------------------
