@@ -108,6 +108,13 @@ method_of(const struct exchange *exchange)
 	return (enum http_method)exchange->request.method;
 }
 
+static bool
+is_read(const struct exchange *exchange)
+{
+	return method_of(exchange) == HTTP_GET ||
+	       method_of(exchange) == HTTP_HEAD;
+}
+
 /* Would a request that comes now not be sent there? */
 static bool
 is_rolled_back(const struct exchange *exchange)
@@ -126,7 +133,7 @@ is_rolled_back(const struct exchange *exchange)
 static void
 drop_conditions(struct exchange *exchange)
 {
-	if (method_of(exchange) == HTTP_GET || method_of(exchange) == HTTP_HEAD)
+	if (is_read(exchange))
 		exchange->drops_conditions = true;
 }
 
@@ -228,13 +235,21 @@ weigh_rescue(struct exchange *exchange, const struct message *response)
 	return VERDICT_REFUSE;
 }
 
+/* What is asked for here, stable doesn't have: it can't say how long it takes. */
+static bool
+is_unknown(unsigned status)
+{
+	return status == 404 || status == 405 || status == 410;
+}
+
 /* Stable has answered what its candidate had hung on: if it took as long, it is
  * what was asked for that takes long, as with long polls. */
 static void
-conclude_hang(struct exchange *exchange)
+conclude_hang(struct exchange *exchange, unsigned status)
 {
 	exchange->has_hung = false;
-	if (exchange->shard->now_ns - exchange->sent_ns < exchange->hung_for_ns)
+	if (!is_unknown(status) && exchange->shard->now_ns - exchange->sent_ns <
+					   exchange->hung_for_ns)
 		witness_failure(exchange, METER_ERROR_RESPONSE_TIMEOUT);
 	else
 		witness_renounce(exchange);
@@ -248,7 +263,7 @@ exchange_weigh(struct exchange *exchange, const struct message *response)
 	version->loads[exchange->shard->index].n_heads++;
 	exchange_end_hang_watch(exchange);
 	if (exchange->has_hung)
-		conclude_hang(exchange);
+		conclude_hang(exchange, response->status);
 	witness_response(exchange, response);
 	exchange_stop_help_timer(exchange);
 	if (exchange->is_recalled)
@@ -328,6 +343,8 @@ exchange_find_help(struct exchange *exchange, enum meter_error error)
 	return true;
 }
 
+/* Of reads alone: anything else may be under way where it seems to hang, and
+ * would be done twice. */
 void
 exchange_watch_for_hang(struct exchange *exchange)
 {
@@ -338,7 +355,7 @@ exchange_watch_for_hang(struct exchange *exchange)
 			memory_order_relaxed);
 
 	if (exchange->is_hang_watched || exchange->is_recalled ||
-		patience_ns == 0 ||
+		!is_read(exchange) || patience_ns == 0 ||
 		patience_ns >= local->response->length_ns ||
 		!may_be_shielded(exchange))
 		return;

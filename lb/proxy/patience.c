@@ -11,6 +11,8 @@
  */
 #define FACTOR_P99 10
 #define FACTOR_P999 1.5
+/* Fewer say nothing, as after a start: nothing is cut short then. */
+#define SAMPLES_MIN 20
 
 /* A worker keeps a list for each length that occurs. */
 static const uint64_t lengths_s[] = {
@@ -24,6 +26,8 @@ patience_of(const struct histogram_counts *stable)
 	double rare_ns = FACTOR_P999 *
 			 (double)histogram_quantile_ns(stable, 0.999);
 
+	if (stable->n < SAMPLES_MIN)
+		return 0;
 	if (wanted_ns < rare_ns)
 		wanted_ns = rare_ns;
 	for (size_t i = 0; i < sizeof(lengths_s) / sizeof(lengths_s[0]); i++)

@@ -14,8 +14,8 @@
 #include "proxy/registry.h"
 #include "release/histogram.h"
 
-/* Pure: by times to the first byte. One of a few lengths, at least 5 s; 0 if
- * there is none that is long enough. */
+/* Pure: by times to the first byte. One of a few lengths, at least 5 s; 0 (as
+ * long as it takes) if there is none that is long enough, or too few times. */
 uint64_t patience_of(const struct histogram_counts *stable);
 
 /* For each service with a release that runs. */

@@ -961,10 +961,20 @@ def _wait_patience():
     time.sleep(1.2)
 
 
+def _known(site, service=None):
+    """With as many answers of stable, all quick, as it takes."""
+    web = site(service, share=None)
+    for _ in range(20):
+        assert web.ask().body == b"v1"
+    web.wait_done()
+    web.release()
+    _wait_patience()
+    return web
+
+
 def test_hang_is_shielded_long_before_the_timeout(site):
     """Nothing is known of stable but that it is quick."""
-    web = site()
-    _wait_patience()
+    web = _known(site)
     web.v2.play(_hang)
     began = time.monotonic()
     answer = web.ask()
@@ -976,16 +986,18 @@ def test_hang_is_shielded_long_before_the_timeout(site):
     wait_for("the judge to know", lambda: _hurt(web) == 1)
 
 
-def test_what_may_not_be_asked_twice_is_waited_for(site):
-    web = site()
-    _wait_patience()
+@pytest.mark.parametrize("method,service", [
+    ("POST", {}), ("PUT", {"shield": {"methods": ["GET", "PUT"]}})])
+def test_what_may_not_be_asked_twice_is_waited_for(site, method, service):
+    """Whatever shield.methods says: it may be under way."""
+    web = _known(site, service)
     web.v2.play(_slow(6, b"late"))
-    assert _is_not_shielded(web.ask("POST", body=b"x"), 200)
+    assert _is_not_shielded(web.ask(method, body=b"x"), 200)
+    assert web.shields() == (0, 0)
 
 
 def test_what_takes_stable_as_long_is_no_hang(site):
-    web = site()
-    _wait_patience()
+    web = _known(site)
     web.v1.play(_slow(6, b"v1"))
     web.v2.play(_hang)
     assert _is_shielded(web.ask())
@@ -993,10 +1005,32 @@ def test_what_takes_stable_as_long_is_no_hang(site):
     assert _hurt(web) == 0
 
 
+@pytest.mark.parametrize("status", [
+    "404 Not Found", "405 Method Not Allowed", "410 Gone"])
+def test_what_stable_does_not_have_is_no_hang(site, status):
+    """It can't say how long what it lacks takes."""
+    web = _known(site)
+    web.v1.play(_fails(status, b"v1"))
+    web.v2.play(_hang)
+    assert web.ask().status == int(status[:3])
+    assert web.shields() == (1, 1)
+    assert _hurt(web) == 0
+
+
+def test_as_long_as_stable_is_not_known_nothing_is_a_hang(site):
+    """As after a start."""
+    web = site()
+    _wait_patience()
+    web.v2.play(_slow(6, b"late"))
+    assert _is_not_shielded(web.ask(), 200)
+    assert web.shields() == (0, 0)
+
+
 def test_stable_that_is_slow_gives_a_candidate_time(site):
     web = site(share=None)
-    web.v1.play(_slow(1, b"v1"))
-    assert web.ask().body == b"v1"
+    web.v1.play(*[respond(b"v1")] * 19, _slow(1, b"v1"))
+    for _ in range(20):
+        assert web.ask().body == b"v1"
     web.wait_done()
     web.release()
     _wait_patience()
@@ -1008,8 +1042,7 @@ def test_stable_that_is_slow_gives_a_candidate_time(site):
 
 def test_candidate_that_answers_in_time_or_fails(site):
     """Its watch ends with that; and with the client."""
-    web = site()
-    _wait_patience()
+    web = _known(site)
     web.v2.play(respond(b"v2"), _fails("503 No"), _reset, _hang)
     assert web.ask().body == b"v2"
     assert _is_shielded(web.ask())
