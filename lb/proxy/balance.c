@@ -77,6 +77,18 @@ may_pick(const struct exchange *exchange,
 	       is_usable(exchange->shard, endpoint);
 }
 
+bool
+balance_has_other(const struct exchange *exchange)
+{
+	const struct snapshot_version *version = exchange->version;
+	size_t i;
+
+	for (i = 0; i < version->n_endpoints; i++)
+		if (may_pick(exchange, &version->endpoints[i]))
+			return true;
+	return false;
+}
+
 /* In flight from all workers, plus the one to come, by weight. */
 static double
 load_of(const struct exchange *exchange,

@@ -14,6 +14,9 @@
 bool balance_has_usable(
 	const struct shard *shard, const struct snapshot_version *version);
 
+/* The same, of exchange->version, exchange->tried passed over. */
+bool balance_has_other(const struct exchange *exchange);
+
 /* Has it one that is resolved, and not down by its checks? */
 bool balance_may_come_back(
 	const struct shard *shard, const struct snapshot_version *version);

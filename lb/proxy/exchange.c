@@ -234,10 +234,24 @@ exchange_on_retry(struct exchange *exchange)
 	exchange_dispatch(exchange);
 }
 
+/* At another endpoint than the one that it has failed at, if one is up. */
+static bool
+dispatch_elsewhere(struct exchange *exchange)
+{
+	exchange->tried = exchange->endpoint;
+	if (!balance_has_other(exchange))
+		return false;
+	exchange_dispatch(exchange);
+	return true;
+}
+
+/* It isn't its turn to try one that is left out: those that are up aren't
+ * rationed. */
 void
 exchange_on_retry_later(struct exchange *exchange)
 {
-	if (!exchange_leave_candidate(exchange))
+	if (!exchange_leave_candidate(exchange) &&
+		!dispatch_elsewhere(exchange))
 		exchange_on_failure(exchange, METER_ERROR_CONNECT);
 }
 
@@ -259,11 +273,8 @@ wait_to_connect(struct exchange *exchange, enum meter_error error)
 		return false;
 	if (is_first)
 		exchange->parked_ns = shard->now_ns;
-	if (is_first && balance_has_usable(shard, exchange->version)) {
-		exchange->tried = exchange->endpoint;
-		exchange_dispatch(exchange);
+	if (is_first && dispatch_elsewhere(exchange))
 		return true;
-	}
 	pool = upstream_pool_find(shard, exchange->target->id);
 	if (pool == NULL ||
 		pool->n_queued >= exchange->service->settings->limits.pending)

@@ -269,7 +269,10 @@ fail:
 			close(fd);
 		return UPSTREAM_FULL;
 	}
-	upstream_pool_leave_out(pool);
+	/* So is want of ports, but they come free again, and other addresses may
+	 * have some. */
+	if (errno != EADDRNOTAVAIL)
+		upstream_pool_leave_out(pool);
 	return UPSTREAM_FAILED;
 }
 

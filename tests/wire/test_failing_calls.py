@@ -314,6 +314,20 @@ def test_no_socket_for_an_endpoint(backends, scene, error, status):
     assert here.is_served()
 
 
+@pytest.mark.parametrize("timeouts,status", [
+    ({"connect": "200ms"}, 502), ({"connect": "5s"}, 200)],
+    ids=["impatient", "waits"])
+def test_no_port_for_an_endpoint(backends, scene, timeouts, status):
+    """All are in use: the endpoint isn't left out, and who can waits for one
+    to come free, though no other endpoint can be picked."""
+    here = scene({"web": backends("one")}, timeouts=timeouts)
+    here.failing.arm("connect", errno.EADDRNOTAVAIL)
+    assert outcome(here, lambda c: c.request().status) == status
+    assert here.failing.count == 1
+    assert here.perch.admin.metrics().sum("perch_endpoint_left_out") == 0
+    assert here.is_served()
+
+
 @pytest.mark.parametrize("error,status", [
     (errno.EMFILE, 503), (errno.ENETUNREACH, 502)])
 def test_no_socket_for_one_who_waited(backends, scene, error, status):

@@ -534,6 +534,22 @@ def test_requests_wait_for_the_only_endpoint(start, method):
     assert 0 < metrics.sum("perch_request_duration_seconds_sum") < 5
 
 
+def test_requests_that_wait_go_to_whichever_is_back(start):
+    """Whose turn it is to try doesn't matter where one is up: else most of
+    those who wait for the other would be too late."""
+    port = free_port()
+    perch = start({"web": {
+        "versions": {"v1": [_dead(), "127.0.0.1:%d" % port]},
+        "balance": {"policy": "round_robin"}}}, timeouts={"connect": "3s"})
+    clients = [RawClient(perch.port) for _ in range(80)]
+    for client in clients:
+        client.send_request()
+    with _restart(port, 1):
+        for client in clients:
+            with client:
+                assert client.read_response().body == b"back"
+
+
 def test_requests_wait_for_the_endpoint_that_was_killed(start):
     """With connections that were kept, too."""
     port = free_port()
