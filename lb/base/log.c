@@ -38,7 +38,7 @@ static struct outlet *outlet;
 static char *target; /* of the outlet; NULL before there is one */
 static bool is_syslog;
 static uint64_t n_dropped_said;
-static uint64_t said_ns;
+static uint64_t tried_ns; /* to say that */
 
 static const char *const level_names[] = {
 	[LOG_LEVEL_ERROR] = "error",
@@ -187,7 +187,9 @@ finish(struct line *line, const char *text, size_t len)
 	line->text[line->len++] = '\n';
 }
 
-/* With the lock held: where lines are missing, and as often as is bearable. */
+/* With the lock held: where lines are missing, and as often as is bearable. What
+ * is full then most likely has no room for this either: that is no loss, and
+ * isn't tried with each line. */
 static void
 say_dropped(void)
 {
@@ -196,17 +198,16 @@ say_dropped(void)
 	struct line line;
 	char text[96];
 
-	if (n == n_dropped_said || now_ns - said_ns < GAP_NS)
+	if (n == n_dropped_said || now_ns - tried_ns < GAP_NS)
 		return;
+	tried_ns = now_ns;
 	snprintf(text, sizeof(text),
 		"the log took nothing: %llu of its lines are lost by now",
 		(unsigned long long)n);
 	begin(&line, LOG_LEVEL_WARN);
 	finish(&line, text, strlen(text));
-	if (!outlet_write(outlet, line.text, line.len))
-		return;
-	n_dropped_said = n;
-	said_ns = now_ns;
+	if (outlet_offer(outlet, line.text, line.len))
+		n_dropped_said = n;
 }
 
 /* With the lock held. */

@@ -2,8 +2,8 @@
  * log: messages for the operator, by level, to stderr, a file or syslog.
  *
  * Any thread may log, and none waits: a line is left with an outlet. What
- * can't be written is lost, counted, and said with the next line that finds
- * room. The access log is not here (proxy/access_log).
+ * can't be written is lost, counted, and said, tried once a second, when there
+ * is room again. The access log is not here (proxy/access_log).
  */
 #ifndef PERCH_BASE_LOG_H
 #define PERCH_BASE_LOG_H

@@ -448,7 +448,7 @@ outlet_open(const struct outlet_setup *setup, struct error *error)
 }
 
 bool
-outlet_write(struct outlet *outlet, const char *lines, size_t len)
+outlet_offer(struct outlet *outlet, const char *lines, size_t len)
 {
 	bool was_empty, has_room;
 
@@ -461,11 +461,18 @@ outlet_write(struct outlet *outlet, const char *lines, size_t len)
 		outlet->is_idle = false;
 	}
 	pthread_mutex_unlock(&outlet->lock);
-	if (!has_room)
-		drop(outlet, lines, len);
-	else if (was_empty)
+	if (has_room && was_empty)
 		pthread_cond_signal(&outlet->work);
 	return has_room;
+}
+
+bool
+outlet_write(struct outlet *outlet, const char *lines, size_t len)
+{
+	if (outlet_offer(outlet, lines, len))
+		return true;
+	drop(outlet, lines, len);
+	return false;
 }
 
 void

@@ -44,6 +44,9 @@ outlet_open(const struct outlet_setup *setup, struct error *error);
 /* Leaves whole lines. False if they were dropped. Any thread. */
 bool outlet_write(struct outlet *outlet, const char *lines, size_t len);
 
+/* The same, but what finds no room is still the caller's: it isn't counted. */
+bool outlet_offer(struct outlet *outlet, const char *lines, size_t len);
+
 /* Once all that it has now is written, the path is opened anew (after a log's
  * rotation). If that fails, what is open stays, and the log says so. */
 void outlet_reopen(struct outlet *outlet);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -19,6 +20,7 @@
 
 #define N_THREADS 4
 #define N_LINES 500
+#define N_MANY 50000
 
 static char folder[64];
 static char path[96];
@@ -202,6 +204,20 @@ test_lines_of_threads_do_not_mix_over_a_reopen(void **state)
 	free(text);
 }
 
+/* The line that says so isn't one of them; it has less room than these. */
+static void
+test_each_line_that_finds_no_room_counts_once(void **state)
+{
+	uint64_t before = log_dropped();
+	struct error error;
+
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_true(log_open(path, LOG_LEVEL_INFO, &error));
+	for (unsigned i = 0; i < N_MANY; i++)
+		log_info("no reader, no room");
+	assert_in_range(log_dropped() - before, N_MANY / 2, N_MANY);
+}
+
 int
 main(void)
 {
@@ -226,6 +242,9 @@ main(void)
 			remove_folder),
 		cmocka_unit_test_setup_teardown(
 			test_lines_of_threads_do_not_mix_over_a_reopen,
+			make_folder, remove_folder),
+		cmocka_unit_test_setup_teardown(
+			test_each_line_that_finds_no_room_counts_once,
 			make_folder, remove_folder),
 	};
 
