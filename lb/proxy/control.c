@@ -488,6 +488,16 @@ refuse_reload(struct control *control, const char *why)
 	log_error("reload refused, the old config stays: %s", why);
 }
 
+/* As long as connections are accepted, what they get may change. */
+static bool
+refuse_late_reload(struct control *control)
+{
+	if (!control->is_draining || control->is_accepting)
+		return false;
+	refuse_reload(control, "it is stopping");
+	return true;
+}
+
 static void
 warn_of_fixed(const struct config *old, const struct config *new)
 {
@@ -549,7 +559,7 @@ on_reload_settled(void *arg)
 	struct config *config = control->coming;
 
 	control->coming = NULL;
-	if (control->is_draining) {
+	if (refuse_late_reload(control)) {
 		config_free(config);
 		return;
 	}
@@ -578,7 +588,7 @@ control_reload(struct control *control)
 {
 	struct config *config;
 
-	if (control->is_draining)
+	if (refuse_late_reload(control))
 		return;
 	if (control->coming != NULL) {
 		control->is_reload_due = true;

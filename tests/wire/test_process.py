@@ -285,6 +285,34 @@ def test_quit_serves_on_while_it_is_not_ready(start, backends):
     assert re.search("stopping to accept in 2 s", perch.stderr())
 
 
+def test_reload_until_nobody_is_accepted(start, backends):
+    one, two = backends("one"), backends("two")
+    release = threading.Event()
+    perch = start({"web": one}, timeouts=LONG)
+    one.play(_held(release))
+    with RawClient(perch.port) as busy:
+        busy.send_request()
+        one.wait_heads(1)
+        perch.send_signal(signal.SIGQUIT)
+        perch.wait_log("not ready any more")
+        perch.change(services={"web": two})
+        perch.reload()
+        with RawClient(perch.port) as client:
+            wait_for("workers to have it",
+                     lambda: client.request().body == b"two")
+        assert not perch.admin.is_ready()
+        # Then it is refused, and not just forgotten.
+        perch.send_signal(signal.SIGQUIT)
+        perch.wait_log("stopping when running requests have ended")
+        perch.send_signal(signal.SIGHUP)
+        perch.wait_log("reload refused, .*: it is stopping")
+        assert perch.admin.metrics().sum(
+            "perch_config_reloads_total", result="refused") == 1
+        release.set()
+        assert busy.read_response().body == b"done"
+    assert perch.wait() == 0
+
+
 def test_second_quit_ends_the_time_of_not_being_ready(start, backends):
     one = backends("one")
     release = threading.Event()
