@@ -175,6 +175,35 @@ follow_group_pin(const struct exchange *exchange,
 	input->is_pinned_usable = balance_has_usable(exchange->shard, version);
 }
 
+/*
+ * The page that asks may be another service's: then nothing of it comes from this
+ * one, and what keeps a page whole would keep a service to which nobody ever
+ * navigates from being released. The client is who that service knows it as.
+ */
+static void
+follow_page(const struct exchange *exchange, struct sticky_input *input)
+{
+	const struct snapshot_service *service = exchange->service;
+	const struct snapshot_service *page;
+	struct identity identity;
+
+	if (!input->is_running || !input->request.is_same_origin ||
+		input->has_cookie || input->has_group_seed ||
+		input->request.kind == STICKY_NAVIGATION)
+		return;
+	page = identity_find_page(exchange);
+	if (page == NULL || page == service ||
+		(page->n_mates > 0 && page->mates == service->mates))
+		return;
+	input->request.is_same_origin = false;
+	identity_read_cookies(exchange, page, &identity);
+	if (!identity.has_cookie || !identity.cookie.is_signed)
+		return;
+	input->has_group_seed = true;
+	input->is_group_seed_signed = true;
+	input->group_seed = identity.cookie.seed;
+}
+
 static void
 fill_key(const struct exchange *exchange, struct sticky_input *input)
 {
@@ -379,6 +408,7 @@ choose_version(struct exchange *exchange)
 	identity_read_cookies(exchange, service, &identity);
 	fill_cookie(exchange, &identity, record, &cell, &input);
 	follow_group_pin(exchange, &identity, record, &cell, &input);
+	follow_page(exchange, &input);
 	fill_key(exchange, &input);
 	if (sticky_needs_address(&input))
 		input.has_address =

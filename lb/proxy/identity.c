@@ -1,7 +1,13 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem() */
+#endif
 #include "proxy/identity.h"
+
+#include <string.h>
 
 #include "base/hash.h"
 #include "http/field.h"
+#include "proxy/route_path.h"
 
 /* --- cookies ------------------------------------------------------------------ */
 
@@ -155,6 +161,40 @@ identity_read_cookies(const struct exchange *exchange,
 		while (field_cookie_next(&rest, &name, &value, &pair))
 			read_pair(&reading, name, value);
 	}
+}
+
+/* --- the page ------------------------------------------------------------------- */
+
+const struct snapshot_service *
+identity_find_page(const struct exchange *exchange)
+{
+	const struct snapshot *snapshot = exchange->view->snapshot;
+	const struct message *request = &exchange->request;
+	const struct snapshot_service *service = NULL;
+	struct slice host = message_slice(request, request->host);
+	struct slice rest = message_find(request, FIELD_REFERER);
+	struct shard *shard = exchange->shard;
+	const char *at;
+
+	at = rest.len > 0 ? memmem(rest.ptr, rest.len, "://", 3) : NULL;
+	if (at == NULL)
+		return NULL;
+	rest.len -= (size_t)(at + 3 - rest.ptr);
+	rest.ptr = at + 3;
+	at = memchr(rest.ptr, '/', rest.len);
+	if (at == NULL)
+		return NULL;
+	rest.len -= (size_t)(at - rest.ptr);
+	rest.ptr = at;
+	if (rest.len > shard->text_size)
+		return NULL;
+	if (snapshot->config->paths == CONFIG_PATHS_AS_IS)
+		return route_find(
+			&snapshot->routes, host, route_path_cut(rest));
+	return route_resolve(&snapshot->routes, host, rest, shard->text,
+		       &service) == NULL
+		       ? service
+		       : NULL;
 }
 
 /* --- the address ---------------------------------------------------------------- */

@@ -37,6 +37,10 @@ struct identity {
 void identity_read_cookies(const struct exchange *exchange,
 	const struct snapshot_service *service, struct identity *out);
 
+/* The service whose page asks, as Referer says; NULL if it doesn't. */
+const struct snapshot_service *identity_find_page(
+	const struct exchange *exchange);
+
 /* Of the client's address, by which it may be known; keyed, so that nobody can
  * foresee the cell. Of nothing else: one program sends User-Agent with some of
  * its requests, and not, or another one, with the WebSocket that belongs to them.

@@ -101,7 +101,8 @@ struct sticky_input {
 	bool has_cookie; /* perch's own, or one of the former form */
 	struct cookie cookie;
 	/* In a group: from the cookie of its first service that came along; one of
-	 * the former form with anything but a navigation. */
+	 * the former form with anything but a navigation. Or from that of the
+	 * service whose page asks. */
 	bool has_group_seed;
 	bool is_group_seed_signed;
 	uint32_t group_seed;

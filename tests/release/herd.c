@@ -43,7 +43,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/secret.h"
 #include "herd.h"
+#include "http/cookie.h"
 
 #define PATIENCE_US UINT64_C(5000000)
 #define REQUEST_MAX 2048
@@ -174,7 +176,9 @@ write_request(const struct herd_client *client, const char *step, char *out)
 		(unsigned)(client - clients) >> 8 & 255,
 		(unsigned)(client - clients) & 255);
 	if (kind == 'f')
-		at += sprintf(at, "X-Page: %s\r\n", client->page);
+		at += sprintf(at,
+			"X-Page: %s\r\nReferer: http://shop.test/\r\n",
+			client->page);
 	for (unsigned i = 0; i < HERD_JAR_MAX; i++) {
 		if (client->jar[i].name[0] == '\0')
 			continue;
@@ -211,10 +215,28 @@ ask(struct herd_client *client, const char *step, uint64_t due_us)
 
 /* --- who is next ----------------------------------------------------------- */
 
+/* As a perch with the secret of the tests signs it, for the service that the
+ * cookie's name tells; alone on its host that is web. */
+static void
+sign(const char *name, uint32_t cell, char out[COOKIE_VALUE_SIZE])
+{
+	struct secret secret =
+		secret_of(SLICE("the secret of the tests of perch"));
+	struct cookie_keys keys = {
+		.n = 1, .keys = {siphash_key_of(secret.bytes)}};
+	struct cookie cookie = {.seed = cell};
+	const char *service = strchr(name, '_');
+
+	out[cookie_format(&cookie,
+		slice_from_string(service != NULL ? service + 1 : "web"),
+		&keys, out)] = '\0';
+}
+
 static void
 give_old_cookies(struct herd_client *client)
 {
 	char names[sizeof(settings.cookies)];
+	char value[COOKIE_VALUE_SIZE];
 	uint32_t cell = draw(1u << 20);
 	char *save = NULL;
 	unsigned n = 0;
@@ -225,8 +247,9 @@ give_old_cookies(struct herd_client *client)
 		name = strtok_r(NULL, ",", &save), n++) {
 		snprintf(client->jar[n].name, sizeof(client->jar[n].name), "%s",
 			name);
+		sign(name, cell, value);
 		snprintf(client->jar[n].value, sizeof(client->jar[n].value),
-			"%05x.-.-.-", cell);
+			"%s", value);
 	}
 }
 

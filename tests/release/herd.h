@@ -13,7 +13,7 @@ enum { HERD_STEPS_MAX = 8, HERD_JAR_MAX = 4, HERD_TEXT_MAX = 160 };
 
 struct herd_cookie {
 	char name[48];
-	char value[112];
+	char value[128];
 };
 
 struct herd_client {

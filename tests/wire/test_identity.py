@@ -327,6 +327,37 @@ def test_neighbours_cookie_counts_as_absent(web):
     assert browser.seed != "12345"
 
 
+@pytest.mark.parametrize("n_pages", [1, 2])
+def test_service_of_which_there_are_no_pages_is_released(
+        start, backends, n_pages):
+    """Another service's pages call it: nothing of them is of one of its
+    versions."""
+    page, v1, v2 = backends("page", "v1", "v2")
+    perch = start({
+        "web": {"versions": {"v%d" % i: page for i in range(n_pages)},
+                "stable": "v0"},
+        "api": {"match": {"paths": ["/api"]}, "stable": "v1",
+                "versions": {"v1": v1, "v2": v2}}})
+    perch.admin.release("api", "v2", 50)
+    seen = set()
+    with RawClient(perch.port) as client:
+        for i in range(AGENTS):
+            browser = Browser(client)
+            browser.navigate("/shop")
+            asked = dict(FETCH, Referer="http://test/shop?x")
+            if n_pages == 1:
+                asked["X-Forwarded-For"] = "192.0.2.%d" % i
+            got = {browser.request("/api/cart", asked).body
+                   for _ in range(4)}
+            assert len(got) == 1
+            seen |= got
+        assert seen == {b"v1", b"v2"}
+        # A page of its own stays whole.
+        asked = dict(FETCH, Referer="http://test/api/console")
+        assert {client.request("GET", "/api/x", "test", asked).body
+                for _ in range(8)} == {b"v1"}
+
+
 def test_services_of_a_group_go_with_its_page(start, backends):
     """The page is one's, and what it calls is another's that is never
     navigated to."""
