@@ -192,11 +192,14 @@ pause_a_moment(void)
 static size_t
 write_bytes(struct outlet *outlet, const char *bytes, size_t len)
 {
-	size_t done = 0;
+	size_t done = 0, n_next;
 	ssize_t n;
 
 	while (done < len && wait_writable(outlet)) {
-		n = write(outlet->fd, bytes + done, len - done);
+		n_next = len - done;
+		if (!outlet->is_regular && n_next > PIPE_BUF)
+			n_next = PIPE_BUF;
+		n = write(outlet->fd, bytes + done, n_next);
 		if (n > 0) {
 			done += (size_t)n;
 			note_progress();

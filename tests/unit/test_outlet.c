@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #endif
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -270,6 +271,28 @@ test_line_after_a_torn_one_is_whole(void **state)
 	outlet_close(outlet);
 }
 
+/* Written whole, it would hold the thread up for ever. */
+static void
+test_line_longer_than_a_pipe_is_given_up(void **state)
+{
+	static char line[20001];
+	struct outlet *outlet;
+	int fds[2];
+
+	memset(line, 'x', sizeof(line));
+	line[sizeof(line) - 1] = '\n';
+	assert_int_equal(pipe(fds), 0);
+	assert_true(fcntl(fds[1], F_SETPIPE_SZ, 2 * PIPE_BUF) > 0);
+	outlet = open_fd(fds[1]);
+	assert_true(outlet_write(outlet, line, sizeof(line)));
+	outlet_close(outlet);
+	for (unsigned i = 0; i < 1000 && n_dropped == 0; i++)
+		usleep(10000);
+	assert_int_equal(n_dropped, 1);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void
 test_path_that_cannot_be_opened_is_an_error(void **state)
 {
@@ -324,6 +347,7 @@ main(void)
 		TEST(test_nobody_waits_for_a_function_that_does),
 		TEST(test_full_disk_costs_lines_that_are_counted),
 		TEST(test_line_after_a_torn_one_is_whole),
+		TEST(test_line_longer_than_a_pipe_is_given_up),
 		TEST(test_path_that_cannot_be_opened_is_an_error),
 		TEST(test_lines_of_threads_are_written_or_counted),
 	};
