@@ -417,7 +417,7 @@ const struct schema_key schema_keys[] = {
 		DEFAULT("close"), CHOICES("close", "keep"),
 		HELP("close: they are cut, so that their clients come anew and "
 		     "get stable; answers only if they have been under way "
-		     "for 5 s. keep: they live on at the candidate.")},
+		     "for 5 s (or close_after, if that is less). keep: they live on at the candidate.")},
 	{ONE("services.NAME.tunnels.close_after", DURATION, config_service,
 		 tunnels.close_after_ns),
 		DEFAULT("30s"), RANGE("0", "24h"),
