@@ -225,7 +225,7 @@ print_known(FILE *out, const json_t *service)
 		all += json_number_value(get(known, names[i][0]));
 	if (all <= 0)
 		return;
-	fputs("clients known by:", out);
+	fputs("\nclients known by:", out);
 	for (size_t i = 0; i < 4; i++)
 		fprintf(out, "%s %s %.1f %%", i > 0 ? "," : "", names[i][1],
 			100 * json_number_value(get(known, names[i][0])) / all);
