@@ -472,7 +472,9 @@ def test_a_word_without_a_name_is_an_operators(web):
 # -- the plan -----------------------------------------------------------------
 
 def ask(client, turn):
-    return client.request()
+    """Each by another client."""
+    return client.request(fields={
+        "X-Forwarded-For": "192.0.2.%d" % (turn % 250)})
 
 
 def plan_of(web, query="", unit="web"):
