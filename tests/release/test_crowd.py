@@ -200,12 +200,13 @@ def test_without_cookies_the_problem_shows(shop):
 
 
 def test_a_key_keeps_clients_without_cookies(shop):
-    """All clients here come from one address: all get one version."""
+    """Each has an address of its own."""
     perch = shop({"sticky": {"key": ["address"]}})
 
     async def story(crowd):
         await off_loop(perch.admin.release, "shop", "v2", 50)
         versions = await crowd.visit_all()
-        assert len(set(versions)) == 1
+        assert len(set(versions)) == 2
+        assert crowd.tally.mixed_pages == 0
         assert_clean(crowd.tally)
     run(perch, 100, story, keeps_cookies=False)
