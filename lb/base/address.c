@@ -298,34 +298,33 @@ address_format_ip(const struct address *address, char out[ADDRESS_TEXT_SIZE])
 	return strlen(out);
 }
 
+/* The first bytes of an address, so many by its family; 0 for AF_UNSPEC. */
+static size_t
+copy_start(const struct address *address, size_t v4_len, size_t v6_len,
+	uint8_t *out)
+{
+	int family;
+	const uint8_t *bytes = unmapped_bytes(address, &family);
+	size_t len = family == AF_INET ? v4_len : v6_len;
+
+	if (bytes == NULL)
+		return 0;
+	memcpy(out, bytes, len);
+	return len;
+}
+
 size_t
 address_network(
 	const struct address *address, uint8_t out[ADDRESS_NETWORK_SIZE])
 {
-	int family;
-	const uint8_t *bytes = unmapped_bytes(address, &family);
-	size_t len = 0;
-
-	if (bytes != NULL)
-		len = family == AF_INET ? 3 : ADDRESS_NETWORK_SIZE;
-	for (size_t i = 0; i < len; i++)
-		out[i] = bytes[i];
-	return len;
+	return copy_start(address, 3, ADDRESS_NETWORK_SIZE, out);
 }
 
 size_t
 address_lasting(
 	const struct address *address, uint8_t out[ADDRESS_LASTING_SIZE])
 {
-	int family;
-	const uint8_t *bytes = unmapped_bytes(address, &family);
-	size_t len = 0;
-
-	if (bytes != NULL)
-		len = family == AF_INET ? 4 : ADDRESS_LASTING_SIZE;
-	for (size_t i = 0; i < len; i++)
-		out[i] = bytes[i];
-	return len;
+	return copy_start(address, 4, ADDRESS_LASTING_SIZE, out);
 }
 
 static bool

@@ -33,6 +33,13 @@ clock_wall_ns(void)
 	return (uint64_t)now.tv_sec * CLOCK_NS_PER_S + (uint64_t)now.tv_nsec;
 }
 
+/* Minutes since then. */
+static inline uint32_t
+clock_wall_min(void)
+{
+	return (uint32_t)(clock_wall_ns() / (60 * CLOCK_NS_PER_S));
+}
+
 /* Room for a time as text, with NUL. */
 #define CLOCK_TEXT_SIZE 32
 

@@ -313,8 +313,7 @@ fill_config(const struct exchange *exchange, struct sticky_input *input)
 				   set_cookie_is_secure(exchange);
 	input->lifetime_s = sticky->lifetime_ns / CLOCK_NS_PER_S;
 	if (input->lifetime_s > 0)
-		input->now_min =
-			(uint32_t)(clock_wall_ns() / (60 * CLOCK_NS_PER_S));
+		input->now_min = clock_wall_min();
 }
 
 static bool
@@ -422,7 +421,7 @@ choose_version(struct exchange *exchange)
 	exchange->is_navigation = input.request.kind == STICKY_NAVIGATION;
 	exchange->is_page = input.request.kind != STICKY_OTHER;
 	exchange->is_release_running = input.is_running;
-	exchange->drops_conditions = 
+	exchange->drops_conditions =
 		drops_conditions(exchange, &input, record, &cell);
 	if (identity.foreign.len > 0)
 		exchange->foreign_cookie = (struct span){

@@ -9,7 +9,6 @@
 #include "proxy/error_answer.h"
 #include "proxy/measure.h"
 #include "proxy/retry.h"
-#include "proxy/route_path.h"
 #include "proxy/upstream.h"
 #include "proxy/upstream_pool.h"
 #include "proxy/witness.h"
@@ -420,15 +419,11 @@ find_service(struct exchange *exchange)
 	const struct message *request = &exchange->request;
 	struct slice host = message_slice(request, request->host);
 	struct slice target = message_slice(request, request->path);
-	const char *why = NULL;
+	const char *why;
 
 	assert(target.len <= shard->text_size);
-	if (snapshot->config->paths == CONFIG_PATHS_AS_IS)
-		exchange->service = route_find(
-			&snapshot->routes, host, route_path_cut(target));
-	else
-		why = route_resolve(&snapshot->routes, host, target,
-			shard->text, &exchange->service);
+	why = snapshot_route(
+		snapshot, host, target, shard->text, &exchange->service);
 	if (why != NULL) {
 		exchange->service = NULL;
 		exchange_reject(exchange, 400, why);

@@ -7,7 +7,6 @@
 
 #include "base/hash.h"
 #include "http/field.h"
-#include "proxy/route_path.h"
 
 /* --- cookies ------------------------------------------------------------------ */
 
@@ -188,11 +187,8 @@ identity_find_page(const struct exchange *exchange)
 	rest.ptr = at;
 	if (rest.len > shard->text_size)
 		return NULL;
-	if (snapshot->config->paths == CONFIG_PATHS_AS_IS)
-		return route_find(
-			&snapshot->routes, host, route_path_cut(rest));
-	return route_resolve(&snapshot->routes, host, rest, shard->text,
-		       &service) == NULL
+	return snapshot_route(snapshot, host, rest, shard->text, &service) ==
+			       NULL
 		       ? service
 		       : NULL;
 }

@@ -63,18 +63,12 @@ cookie_to_set(const struct exchange *exchange)
 	return exchange->has_pin ? STICKY_SET_PIN : STICKY_SET_SEED;
 }
 
-static uint32_t
-now_min(void)
-{
-	return (uint32_t)(clock_wall_ns() / (60 * CLOCK_NS_PER_S));
-}
-
 static void
 fill(const struct exchange *exchange, enum sticky_set set,
 	struct cookie *cookie)
 {
 	*cookie = (struct cookie){.seed = exchange->decision.cell,
-		.issued_min = now_min(),
+		.issued_min = clock_wall_min(),
 		.has_endpoint = exchange->version->hashes != NULL};
 	if (cookie->has_endpoint)
 		cookie->endpoint = exchange->target->name_hash;

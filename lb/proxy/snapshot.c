@@ -215,31 +215,27 @@ build_service(struct snapshot *snapshot, struct snapshot_service *service,
 
 /* --- the names of cookies ----------------------------------------------------- */
 
-/* Who has a host, or a Domain: one service, or several. */
-struct claims {
-	struct table by_name; /* to the first of them, or SEVERAL */
-};
-
+/* Who has a host, or a Domain: tables of names to the one service, or SEVERAL. */
 static char several;
 #define SEVERAL ((void *)&several)
 
 static void
-claim(struct claims *claims, struct slice name,
+claim(struct table *claims, struct slice name,
 	struct snapshot_service *service)
 {
-	void *first = table_find(&claims->by_name, name);
+	void *first = table_find(claims, name);
 
 	if (first == NULL)
-		table_set(&claims->by_name, name, service);
+		table_set(claims, name, service);
 	else if (first != service)
-		table_set(&claims->by_name, name, SEVERAL);
+		table_set(claims, name, SEVERAL);
 }
 
 static bool
-is_claimed_by_another(const struct claims *claims, struct slice name,
+is_claimed_by_another(const struct table *claims, struct slice name,
 	const struct snapshot_service *service)
 {
-	const void *first = table_find(&claims->by_name, name);
+	const void *first = table_find(claims, name);
 
 	return first != NULL && first != service;
 }
@@ -259,7 +255,7 @@ take_label(struct slice *name)
 
 /* The name itself, or one that it is under. */
 static bool
-is_under_anothers(const struct claims *claims, struct slice name,
+is_under_anothers(const struct table *claims, struct slice name,
 	const struct snapshot_service *service)
 {
 	do {
@@ -270,9 +266,9 @@ is_under_anothers(const struct claims *claims, struct slice name,
 }
 
 struct names {
-	struct claims hosts; /* as they stand in match.hosts */
-	struct claims domains;
-	struct claims above; /* each host and what it is under */
+	struct table hosts; /* as they stand in match.hosts */
+	struct table domains;
+	struct table above; /* each host and what it is under */
 	unsigned n_services;
 	unsigned n_any; /* services with a wildcard, "*" among them */
 };
@@ -369,16 +365,16 @@ name_cookies(struct snapshot *snapshot)
 {
 	struct names names = {.n_services = (unsigned)snapshot->n_services};
 
-	table_init(&names.hosts.by_name);
-	table_init(&names.domains.by_name);
-	table_init(&names.above.by_name);
+	table_init(&names.hosts);
+	table_init(&names.domains);
+	table_init(&names.above);
 	for (size_t i = 0; i < snapshot->n_services; i++)
 		claim_names(&names, &snapshot->services[i]);
 	for (size_t i = 0; i < snapshot->n_services; i++)
 		name_cookie(&snapshot->services[i], &names);
-	table_free(&names.hosts.by_name);
-	table_free(&names.domains.by_name);
-	table_free(&names.above.by_name);
+	table_free(&names.hosts);
+	table_free(&names.domains);
+	table_free(&names.above);
 }
 
 static void
@@ -518,6 +514,18 @@ const struct snapshot_service *
 snapshot_find_service(const struct snapshot *snapshot, struct slice name)
 {
 	return table_find(&snapshot->by_name, name);
+}
+
+const char *
+snapshot_route(const struct snapshot *snapshot, struct slice host,
+	struct slice target, char *buf, const struct snapshot_service **service)
+{
+	if (snapshot->config->paths != CONFIG_PATHS_AS_IS)
+		return route_resolve(
+			&snapshot->routes, host, target, buf, service);
+	*service = route_find(
+		&snapshot->routes, host, route_path_cut(target));
+	return NULL;
 }
 
 int

@@ -99,6 +99,11 @@ void snapshot_free(struct snapshot *snapshot);
 /* By name; NULL if there is none. */
 const struct snapshot_service *snapshot_find_service(
 	const struct snapshot *snapshot, struct slice name);
+/* By the host and target of a request, as paths are compared. NULL with *service,
+ * or NULL there if none matches; or why the path is refused. buf has room for
+ * target.len bytes. */
+const char *snapshot_route(const struct snapshot *snapshot, struct slice host,
+	struct slice target, char *buf, const struct snapshot_service **service);
 /* NULL stands for the default one; NULL if there is none of that name. */
 const struct config_plan *snapshot_find_plan(
 	const struct snapshot *snapshot, const char *name);

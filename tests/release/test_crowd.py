@@ -207,6 +207,5 @@ def test_a_key_keeps_clients_without_cookies(shop):
         await off_loop(perch.admin.release, "shop", "v2", 50)
         versions = await crowd.visit_all()
         assert len(set(versions)) == 2
-        assert crowd.tally.mixed_pages == 0
         assert_clean(crowd.tally)
     run(perch, 100, story, keeps_cookies=False)
